@@ -1,0 +1,97 @@
+# The two commands that matter: `make run` (everything on a private PostGIS, with sample data) and
+# `make test`. Both install what is missing; nothing else has to be done by hand.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+HOME_FOLDER := $(abspath $(or $(BAILIWICK_HOME),.bailiwick))
+STAMPS := $(VENV)/stamps
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# npm and node come from PyPI with the other locked tools, so that their version is ours.
+export PATH := $(abspath $(BIN)):$(PATH)
+
+APT := DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -qq
+WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
+
+.PHONY: help setup run test check bench lint format types lock openapi clean browser
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMPS)/postgis $(STAMPS)/python web/dist/index.html $(STAMPS)/kernels ## Install everything
+
+run: setup ## Start database, API, worker and map with sample data
+	@exec $(BIN)/bailiwick demo
+
+test: setup browser check ## Run every check and every test
+	$(BIN)/pytest
+
+check: lint types ## Lint, types, layers and the front end's own tests
+	cd web && npm test --silent
+
+lint: $(STAMPS)/python ## Style, layers of code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(STAMPS)/python ## Types
+	$(BIN)/mypy
+
+format: $(STAMPS)/python ## Rewrite the code in the one style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## Measure the solver; results belong into bench/RESULTS.md
+	$(BIN)/python -m bench.solver --all
+
+openapi: $(STAMPS)/python ## Renew docs/openapi.json
+	$(BIN)/bailiwick openapi > docs/openapi.json
+
+lock: $(STAMPS)/python ## Renew the locked versions of pyproject.toml
+	for group in runtime dev bootstrap; do requirements/compile $$group; done
+
+clean: ## Remove everything that make made, data of the private cluster included
+	-$(BIN)/bailiwick db down
+	rm -rf $(VENV) .bailiwick web/node_modules web/dist
+
+# --- what the targets above stand on -------------------------------------------------------------
+
+# Debian starts a cluster of its own with the server package unless told not to.
+$(STAMPS)/postgis:
+	@if ! ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1; then \
+	  echo "Installing PostGIS …"; \
+	  $(SUDO) mkdir -p /etc/postgresql-common; \
+	  [ -e /etc/postgresql-common/createcluster.conf ] || \
+	    echo "create_main_cluster = false" | $(SUDO) tee /etc/postgresql-common/createcluster.conf >/dev/null; \
+	  $(SUDO) apt-get update -qq; \
+	  $(SUDO) $(APT) postgresql-postgis postgresql-common util-linux >/dev/null; \
+	fi
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || $(SUDO) $(APT) python3-venv >/dev/null
+	@mkdir -p $(STAMPS) && [ -d $(VENV)/bin ] || python3 -m venv $(VENV)
+	@touch $@
+
+$(STAMPS)/python: requirements/bootstrap.lock requirements/dev.lock pyproject.toml | $(STAMPS)/postgis
+	@echo "Installing Python packages …"
+	@[ -x $(BIN)/python ] || python3 -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/bootstrap.lock requirements/dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@mkdir -p $(STAMPS) && touch $@
+
+web/dist/index.html: $(WEB_SOURCES) | $(STAMPS)/python
+	@echo "Building the map page …"
+	@cd web && npm ci --silent --no-audit --no-fund && npm run --silent build
+	@touch $@
+
+$(STAMPS)/kernels: $(wildcard balancing/*.py) | $(STAMPS)/python
+	@echo "Compiling the solver …"
+	@mkdir -p $(HOME_FOLDER)/numba-cache
+	@NUMBA_CACHE_DIR=$(HOME_FOLDER)/numba-cache $(BIN)/python -m app.plans.warm
+	@touch $@
+
+browser:
+	@command -v chromium >/dev/null || { echo "Installing Chromium …"; \
+	  $(SUDO) apt-get update -qq; $(SUDO) $(APT) chromium >/dev/null; }
