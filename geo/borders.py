@@ -1,0 +1,168 @@
+"""The lines between territories, edge by edge of the cell grid.
+
+Borders are found by topology and only then given coordinates. Three cells meet at every vertex
+of the grid, on pentagons too, so three ids name a vertex without any rounding, and whoever asks
+for it gets the very same numbers. This is what makes neighbouring outlines identical along their
+border.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from geo.adjacency import positions_in
+from geo.cells import CellArray, IntArray, distinct, edge_vertices, neighbour_rings
+from geo.sphere import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Borders:
+    """Cell edges with one territory on the left and another, or none, on the right.
+
+    Attributes
+    ----------
+    territory : (n_edges,)
+        Territory on the left.
+    start, end : (n_edges,)
+        Rows of ``vertices``. A territory passes a vertex at most once: with three cells there,
+        one or two of them its own, exactly one edge comes in and one goes out.
+    bends : (n_edges, 2)
+        A further vertex between start and end where the edge crosses from one face of the
+        icosahedron to another, else NaN.
+    vertices : (n_vertices, 2)
+        Degrees, lon and lat.
+    """
+
+    territory: IntArray
+    start: IntArray
+    end: IntArray
+    bends: FloatArray
+    vertices: FloatArray
+
+
+def find_borders(cells: CellArray, alignment: IntArray) -> Borders:
+    """Borders of an alignment of sorted cells of one resolution; negative means no territory."""
+    rings = neighbour_rings(cells)
+    places = positions_in(cells, rings)
+    across = np.where(places >= 0, alignment[places], -1)
+    own = alignment[:, None]
+    unit, position = np.nonzero((rings != 0) & (own >= 0) & (own != across))
+    starts, ends = _vertex_triples(cells, rings, unit, position)
+    grid = _Grid(distinct(np.concatenate([starts, ends])))
+    keys = np.concatenate([grid.vertex_keys(starts), grid.vertex_keys(ends)])
+    keys, rows = np.unique(keys, return_inverse=True)
+    return Borders(
+        territory=alignment[unit],
+        start=rows[: len(unit)],
+        end=rows[len(unit) :],
+        bends=grid.bends(cells[unit], rings[unit, position]),
+        vertices=_off_the_antimeridian(grid.vertices(keys)),
+    )
+
+
+def _vertex_triples(
+    cells: CellArray, rings: CellArray, unit: IntArray, position: IntArray
+) -> tuple[CellArray, CellArray]:
+    """The three cells at the start and at the end of each edge, counter-clockwise round it."""
+    n_neighbours = np.where(rings[unit, 5] == 0, 5, 6)
+    before = rings[unit, (position - 1) % n_neighbours]
+    opposite = rings[unit, position]
+    after = rings[unit, (position + 1) % n_neighbours]
+    return (
+        np.column_stack([cells[unit], before, opposite]),
+        np.column_stack([cells[unit], opposite, after]),
+    )
+
+
+class _Grid:
+    """The rings of the cells along borders, looked up by id.
+
+    A vertex is keyed by the edge that ends in it, seen from the lowest of its three cells: the
+    row of that cell times six plus the position of the neighbour across the edge.
+    """
+
+    def __init__(self, cells: CellArray) -> None:
+        self.cells = cells
+        self.rings = neighbour_rings(cells)
+
+    def vertex_keys(self, triples: CellArray) -> IntArray:
+        rows = np.arange(len(triples))
+        lowest = np.argmin(triples, axis=1)
+        return self._edge_keys(triples[rows, lowest], triples[rows, (lowest + 1) % 3])
+
+    def vertices(self, keys: IntArray) -> FloatArray:
+        lines, n_vertices = edge_vertices(self.cells[keys // 6], keys % 6)
+        return lines[np.arange(len(keys)), n_vertices - 1]
+
+    def bends(self, cells: CellArray, neighbours: CellArray) -> FloatArray:
+        lowest, other = np.minimum(cells, neighbours), np.maximum(cells, neighbours)
+        keys, rows = np.unique(self._edge_keys(lowest, other), return_inverse=True)
+        lines, n_vertices = edge_vertices(self.cells[keys // 6], keys % 6)
+        middle = np.where((n_vertices == 3)[:, None], lines[:, 1], np.nan)
+        return _off_the_antimeridian(middle)[rows]
+
+    def _edge_keys(self, cells: CellArray, neighbours: CellArray) -> IntArray:
+        rows = np.searchsorted(self.cells, cells)
+        positions = np.argmax(self.rings[rows] == neighbours[:, None], axis=1)
+        return np.asarray(rows * 6 + positions)
+
+
+def _off_the_antimeridian(points: FloatArray) -> FloatArray:
+    """Points on the antimeridian moved 0.1 nanodegrees east, so each lies on one side of it."""
+    lon = points[:, 0]
+    return np.column_stack([np.where(np.abs(lon) == 180.0, -180.0 + 1e-10, lon), points[:, 1]])
+
+
+def trace_rings(borders: Borders) -> tuple[IntArray, IntArray]:
+    """The edges in the order in which they form closed rings, territory on the left.
+
+    Returns
+    -------
+    order : (n_edges,)
+        Rows of the borders, ring after ring.
+    offsets : (n_rings + 1,)
+        Ring ``i`` is ``order[offsets[i]:offsets[i + 1]]``.
+    """
+    successor = _successors(borders).tolist()
+    order: list[int] = []
+    offsets = [0]
+    visited = bytearray(len(successor))
+    for first in range(len(successor)):
+        edge = first
+        while not visited[edge]:
+            visited[edge] = 1
+            order.append(edge)
+            edge = successor[edge]
+        if len(order) > offsets[-1]:
+            offsets.append(len(order))
+    return np.array(order, dtype=np.int64), np.array(offsets, dtype=np.int64)
+
+
+def _successors(borders: Borders) -> npt.NDArray[np.int64]:
+    """For each edge the edge of the same territory that starts where it ends."""
+    n_vertices = len(borders.vertices)
+    starts = borders.territory * n_vertices + borders.start
+    ends = borders.territory * n_vertices + borders.end
+    by_start = np.argsort(starts)
+    return np.asarray(by_start[np.searchsorted(starts[by_start], ends)])
+
+
+def ring_coordinates(
+    borders: Borders, order: IntArray, offsets: IntArray
+) -> tuple[FloatArray, IntArray]:
+    """Closed rings as one list of vertices, (m, 2) lon and lat, and the ring of each vertex."""
+    ring_of_edge = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    points = np.stack([borders.vertices[borders.start[order]], borders.bends[order]], axis=1)
+    present = ~np.isnan(points[:, :, 0])
+    edge, _ = np.nonzero(present)
+    ring = ring_of_edge[edge]
+    coordinates = points[present]
+    # Each ring ends with the vertex it began with.
+    firsts = np.flatnonzero(np.diff(ring, prepend=-1))
+    lasts = np.append(firsts[1:], len(ring))
+    return np.insert(coordinates, lasts, coordinates[firsts], axis=0), np.insert(
+        ring, lasts, ring[firsts]
+    )

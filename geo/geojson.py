@@ -1,0 +1,264 @@
+"""Polygons out of GeoJSON that strangers sent.
+
+The document comes parsed; it is walked here by hand to a fixed depth, and only plain lists of
+checked numbers reach GEOS, which crashes on deep nesting. Faults name their place as a JSON
+pointer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+import shapely
+from shapely.geometry import MultiPolygon, Polygon
+
+from geo.antimeridian import Polygonal, onto_one_map
+from geo.errors import GeometryError
+from geo.sphere import FloatArray
+from geo.validity import refuse_invalid
+
+DEFAULT_MAX_VERTICES = 50_000
+
+_TYPES = frozenset(
+    {
+        "Feature",
+        "FeatureCollection",
+        "GeometryCollection",
+        "LineString",
+        "MultiLineString",
+        "MultiPoint",
+        "MultiPolygon",
+        "Point",
+        "Polygon",
+    }
+)
+_CRS84 = frozenset({"OGC:CRS84", "CRS84", "EPSG:4326", "WGS84", "URN:OGC:DEF:CRS:OGC:1.3:CRS84"})
+_MIN_RING_POSITIONS = 4
+
+
+def polygon_from_geojson(obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES) -> Polygonal:
+    """The polygon of a GeoJSON Polygon, MultiPolygon, Feature, or collection of one Feature.
+
+    The answer is valid, has shells counter-clockwise and holes clockwise whatever came in
+    (RFC 7946 §3.1.6 tells readers not to reject either), lies within ±180 degrees, and has no
+    heights. An edge longer than 180 degrees of longitude is read the shorter way round, across
+    the antimeridian, as PostGIS geography and Elasticsearch do; one of exactly 360 is the edge
+    of the whole world. What crosses is cut.
+
+    Parameters
+    ----------
+    obj
+        A document as ``json.loads`` gives it.
+    max_vertices
+        The most positions all rings may have together; counted before any is looked at.
+
+    Raises
+    ------
+    GeometryError
+        With a JSON pointer to the fault. Structure: ``not_an_object``, ``unknown_type``,
+        ``not_a_polygon``, ``no_geometry``, ``not_one_feature``, ``bad_feature``, ``bad_bbox``,
+        ``foreign_crs``, ``bad_coordinates``, ``too_many_vertices``. Positions:
+        ``not_finite``, ``out_of_range`` (with ``would_swap``). Rings: ``ring_too_short``,
+        ``ring_not_closed``, ``encloses_pole``. Shape: ``self_intersection`` and the other
+        reasons of `geo.validity`, with ``lon`` and ``lat`` of the place.
+    """
+    geometry, pointer = _find_geometry(obj)
+    coordinates, pointer = geometry.get("coordinates"), f"{pointer}/coordinates"
+    parts = [coordinates] if geometry["type"] == "Polygon" else coordinates
+    _check_nesting(parts, pointer, max_vertices, is_multi=geometry["type"] == "MultiPolygon")
+    polygons = []
+    for index, part in enumerate(cast("list[Any]", parts)):
+        part_pointer = pointer if geometry["type"] == "Polygon" else f"{pointer}/{index}"
+        polygons.append(_polygon(part, part_pointer))
+    if not polygons:
+        raise GeometryError("bad_coordinates", "a polygon without rings", pointer)
+    whole = polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
+    on_map = onto_one_map(whole)
+    refuse_invalid(on_map, pointer)
+    return shapely.orient_polygons(on_map)
+
+
+def _find_geometry(obj: Any) -> tuple[Mapping[str, Any], str]:
+    """The geometry object inside its wrappings, at most two deep, and where it stands."""
+    pointer = ""
+    document = _checked_object(obj, pointer)
+    if document["type"] == "FeatureCollection":
+        features = document.get("features")
+        if not isinstance(features, list) or len(features) != 1:
+            raise GeometryError(
+                "not_one_feature", "a collection must hold one feature here", "/features"
+            )
+        pointer = "/features/0"
+        document = _checked_object(features[0], pointer)
+        if document["type"] != "Feature":
+            raise GeometryError("bad_feature", "a collection holds features only", pointer)
+    if document["type"] == "Feature":
+        _check_feature(document, pointer)
+        pointer += "/geometry"
+        document = _checked_object(document["geometry"], pointer)
+    if document["type"] not in ("Polygon", "MultiPolygon"):
+        raise GeometryError(
+            "not_a_polygon",
+            f"a Polygon or MultiPolygon is needed, this is a {document['type']}",
+            f"{pointer}/type",
+        )
+    return document, pointer
+
+
+def _checked_object(obj: Any, pointer: str) -> Mapping[str, Any]:
+    if not isinstance(obj, Mapping):
+        raise GeometryError("not_an_object", "a GeoJSON object is needed here", pointer)
+    if not isinstance(obj.get("type"), str) or obj["type"] not in _TYPES:
+        raise GeometryError("unknown_type", "no GeoJSON type is given here", f"{pointer}/type")
+    _check_bbox(obj, pointer)
+    _check_crs(obj, pointer)
+    return obj
+
+
+def _check_feature(feature: Mapping[str, Any], pointer: str) -> None:
+    if "properties" not in feature or not isinstance(feature["properties"], Mapping | None):
+        raise GeometryError(
+            "bad_feature", "properties must be an object or null", f"{pointer}/properties"
+        )
+    if "id" in feature and not (isinstance(feature["id"], str) or _is_number(feature["id"])):
+        raise GeometryError("bad_feature", "id must be a text or a number", f"{pointer}/id")
+    if feature.get("geometry") is None:
+        raise GeometryError("no_geometry", "the feature has no geometry", f"{pointer}/geometry")
+
+
+def _check_bbox(obj: Mapping[str, Any], pointer: str) -> None:
+    if "bbox" not in obj:
+        return
+    bbox = obj["bbox"]
+    if not isinstance(bbox, list) or len(bbox) not in (4, 6) or not all(map(_is_number, bbox)):
+        raise GeometryError("bad_bbox", "bbox must be four or six numbers", f"{pointer}/bbox")
+
+
+def _check_crs(obj: Mapping[str, Any], pointer: str) -> None:
+    """Refuse any reference system but WGS 84; RFC 7946 §4 has no other."""
+    crs = obj.get("crs")
+    if crs is None:
+        return
+    properties = crs.get("properties") if isinstance(crs, Mapping) else None
+    name = properties.get("name") if isinstance(properties, Mapping) else None
+    known = str(name).upper().replace("URN:OGC:DEF:CRS:EPSG::", "EPSG:")
+    if known not in _CRS84:
+        raise GeometryError(
+            "foreign_crs", "coordinates must be WGS 84 longitude and latitude", f"{pointer}/crs"
+        )
+
+
+def _check_nesting(parts: Any, pointer: str, max_vertices: int, *, is_multi: bool) -> None:
+    """Refuse anything but lists of lists of lists, and too many positions in them."""
+    n_vertices = 0
+    if not isinstance(parts, list):
+        raise GeometryError("bad_coordinates", "a list of polygons is needed here", pointer)
+    for i, part in enumerate(parts):
+        part_pointer = f"{pointer}/{i}" if is_multi else pointer
+        if not isinstance(part, list) or not part:
+            raise GeometryError("bad_coordinates", "a list of rings is needed here", part_pointer)
+        for j, ring in enumerate(part):
+            if not isinstance(ring, list):
+                raise GeometryError(
+                    "bad_coordinates", "a list of positions is needed here", f"{part_pointer}/{j}"
+                )
+            n_vertices += len(ring)
+    if n_vertices > max_vertices:
+        raise GeometryError(
+            "too_many_vertices",
+            f"{n_vertices:,} vertices, {max_vertices:,} are allowed",
+            pointer,
+            n_vertices=n_vertices,
+            max_vertices=max_vertices,
+        )
+
+
+def _polygon(rings: list[Any], pointer: str) -> Polygon:
+    """One valid polygon whose longitudes may run past ±180."""
+    arrays = [_ring(ring, f"{pointer}/{index}") for index, ring in enumerate(rings)]
+    west, east = arrays[0][:, 0].min(), arrays[0][:, 0].max()
+    for hole in arrays[1:]:
+        # A hole may have been written from the other side of the antimeridian.
+        hole[:, 0] += 360.0 * np.ceil((west - hole[:, 0].max()) / 360.0)
+        hole[:, 0] -= 360.0 * np.ceil((hole[:, 0].min() - east) / 360.0)
+    polygon = Polygon(arrays[0], arrays[1:])
+    refuse_invalid(polygon, pointer)
+    return polygon
+
+
+def _ring(positions: list[Any], pointer: str) -> FloatArray:
+    """A closed ring without repeated vertices, unrolled across the antimeridian."""
+    ring = _positions(positions, pointer)
+    n_different = len(np.unique(ring[:, 0] + 1j * ring[:, 1]))
+    if len(ring) < _MIN_RING_POSITIONS or n_different < _MIN_RING_POSITIONS - 1:
+        raise GeometryError(
+            "ring_too_short", "a ring needs three different vertices and the first again", pointer
+        )
+    if not np.array_equal(ring[0], ring[-1]):
+        raise GeometryError(
+            "ring_not_closed",
+            "the last position of a ring must repeat the first",
+            f"{pointer}/{len(ring) - 1}",
+        )
+    steps = np.diff(ring[:, 0])
+    is_long = (np.abs(steps) > 180.0) & (np.abs(steps) < 360.0)
+    steps[is_long] -= np.copysign(360.0, steps[is_long])
+    turns = np.round((ring[0, 0] + np.cumsum(steps) - ring[1:, 0]) / 360.0) * 360.0
+    if turns[-1] != 0.0:
+        raise GeometryError(
+            "encloses_pole",
+            "the ring runs round a pole; cut it at the antimeridian and lead it over the pole",
+            pointer,
+        )
+    ring[1:, 0] += turns
+    moves = np.append(True, np.any(np.diff(ring, axis=0) != 0.0, axis=1))
+    return cast("FloatArray", ring[moves])
+
+
+def _positions(positions: list[Any], pointer: str) -> FloatArray:
+    """Longitudes and latitudes, (n, 2); heights and further numbers are dropped."""
+    for index, position in enumerate(positions):
+        if (
+            not isinstance(position, list)
+            or len(position) < 2
+            or not all(map(_is_number, position))
+        ):
+            raise GeometryError(
+                "bad_coordinates", "a position is two or three numbers", f"{pointer}/{index}"
+            )
+    points = np.array([_as_floats(position) for position in positions]).reshape(-1, 2)
+    # The comparison is false for NaN too.
+    is_on_earth = np.all(np.abs(points) <= [180.0, 90.0], axis=1)
+    if not is_on_earth.all():
+        index = int(np.argmin(is_on_earth))
+        lon, lat = points[index].tolist()
+        _refuse_position(lon, lat, f"{pointer}/{index}")
+    return points
+
+
+def _as_floats(position: list[Any]) -> tuple[float, float]:
+    try:
+        return float(position[0]), float(position[1])
+    except OverflowError:
+        # An integer of hundreds of digits.
+        return math.inf, math.inf
+
+
+def _refuse_position(lon: float, lat: float, pointer: str) -> None:
+    if not (math.isfinite(lon) and math.isfinite(lat)):
+        raise GeometryError("not_finite", "longitude and latitude must be finite", pointer)
+    would_swap = abs(lon) <= 90.0 and abs(lat) <= 180.0
+    hint = "; swapping them would fix it" if would_swap else ""
+    raise GeometryError(
+        "out_of_range",
+        f"longitude {lon:g} or latitude {lat:g} is not on Earth{hint}",
+        pointer,
+        would_swap=would_swap,
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or type(value) is int
