@@ -1,0 +1,1 @@
+"""Small, openly licensed sample data and the generator that makes it."""
