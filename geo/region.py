@@ -33,6 +33,9 @@ StoppedBy = Literal["max_cells", "max_distance"]
 # less than this share of the work.
 _NEGLIGIBLE_SHARE = 0.002
 
+# How much farther than needed the region reaches, if there is room.
+_MARGIN = 2
+
 # How many cells, sea included, are walked over for one that may be kept.
 _EXPLORED_PER_CELL = 4
 
@@ -100,13 +103,14 @@ def automatic_region(
     resolution: int,
     limits: RegionLimits = DEFAULT_LIMITS,
 ) -> Region:
-    """The land within a distance of customers, the least that leaves few of them cut off.
+    """The land within a distance of customers that leaves few of them cut off.
 
-    The distance, of two significant digits and at least one cell, is the shortest for which
+    The distance is twice the shortest, of two significant digits and at least one cell, for which
     connected pieces with less than half a territory's work hold at most
-    ``limits.max_small_share`` of all. Where none is, it is the shortest that comes close to the
-    best, and the answer says so. Cells with customers are always in, at sea too; pieces without
-    customers are left out, since no territory could own them.
+    ``limits.max_small_share`` of all: the shortest itself leaves holes and ragged rims wherever
+    customers are sparse. Where there is none, twice the shortest that comes close to the best, and
+    the answer says so. Cells with customers are always in, at sea too; pieces without customers
+    are left out, since no territory could own them.
 
     Parameters
     ----------
@@ -263,7 +267,23 @@ def _connected(
         stopped_by = "max_cells" if is_full else "max_distance"
         enough = best_share + _NEGLIGIBLE_SHARE
     first = bisect_left(possible_m, True, key=lambda d: pieces.small_share(d) <= enough)
-    return _region(pieces, resolution, possible_m[first], stopped_by)
+    around.extend(_MARGIN * possible_m[first])
+    return _region(
+        Pieces(around, work, half_territory),
+        resolution,
+        _widened(around, possible_m[first], limits),
+        stopped_by,
+    )
+
+
+def _widened(around: Surroundings, distance_m: int, limits: RegionLimits) -> int:
+    """The largest distance up to the margin's for which the region has room."""
+    wider_m = [
+        d
+        for d in _distances_m(distance_m, min(_MARGIN * distance_m, around.reach_m))
+        if np.count_nonzero(around.distances_m <= d) <= limits.max_cells
+    ]
+    return wider_m[-1] if wider_m else distance_m
 
 
 def _region(

@@ -7,8 +7,9 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geo.distance import great_circle_m, mean_neighbour_distance_m
+from geo.distance import great_circle_m
 from geo.errors import CoordinateError
+from geo.neighbours import mean_neighbour_distance_m
 from geo.projection import local_equal_area
 from geo.sphere import EARTH_RADIUS_M, polygon_area_km2, spherical_centroid
 from tests.geo.instances import NOTABLE_PLACES, law

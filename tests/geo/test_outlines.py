@@ -9,7 +9,7 @@ from geo.antimeridian import cut_rings
 from geo.cells import area_km2, base_cells, cell_from_point, descendants, points_from_cells
 from geo.errors import CellError
 from geo.fill import fill
-from geo.outlines import simplified_outlines, territory_outlines
+from geo.outlines import cell_outlines, simplified_outlines, territory_outlines
 from geo.sphere import polygon_area_km2
 from tests.geo.instances import (
     NOTABLE_PLACES,
@@ -207,3 +207,15 @@ def test_a_ring_crossing_four_times_is_cut_into_its_parts():
     assert all(piece.is_valid and piece.exterior.is_ccw for piece in pieces)
     assert sorted(piece.bounds[0] for piece in pieces) == [-180.0, -180.0, 178.0]
     assert sum(piece.area for piece in pieces) == pytest.approx(2 * 4 + 2 * 2 - 2, abs=0.01)
+
+
+@law
+@given(neighbourhoods())
+def test_single_cells_are_drawn_as_territories_of_one_cell_are(cells):
+    one_by_one = cell_outlines(cells)
+    together = territory_outlines(cells, np.arange(len(cells)))
+
+    assert len(one_by_one) == len(cells)
+    for outline, expected in zip(one_by_one, together, strict=True):
+        assert outline.is_valid
+        assert outline.symmetric_difference(expected).area < 1e-9

@@ -70,7 +70,9 @@ export interface BalanceRow {
 
 export interface Island {
   n_cells: number;
+  customers: number;
   work_share: number;
+  place: [number, number];
   n_territories: number;
   left_out: boolean;
   reason: string | null;

@@ -54,19 +54,42 @@ function Notes({ plan }: { plan: Plan }) {
   const notes = [
     ...(plan.is_feasible || plan.violations.length > 0 ? [] : ["This plan does not meet all its rules."]),
     ...plan.violations.map((violation) => violation.message),
-    ...plan.components.filter((island) => island.left_out).map(leftOut),
   ];
-  if (notes.length === 0) return null;
+  const islands = plan.components.filter((island) => island.left_out);
+  if (notes.length === 0 && islands.length === 0) return null;
   return (
     <ul className="notes" data-testid="plan-notes">
       {notes.map((note) => (
         <li key={note}>{note}</li>
       ))}
+      {islands.length > 0 && (
+        <li>
+          <LeftOut islands={islands} />
+        </li>
+      )}
     </ul>
   );
 }
 
-function leftOut({ n_cells, work_share, reason }: Island): string {
-  const what = `A separate piece of ${plural(n_cells, "cell")} with ${formatPercent(work_share)} of the work is left out`;
-  return reason ? `${what}: ${reason}` : `${what}.`;
+/** Islands too small for a territory: their sum at a glance, each of them on request. */
+function LeftOut({ islands }: { islands: Island[] }) {
+  const share = islands.reduce((sum, island) => sum + island.work_share, 0);
+  const what = islands.length === 1 ? "1 separate piece" : `${islands.length} separate pieces`;
+  return (
+    <details>
+      <summary>
+        {what} with {formatPercent(share)} of the work {islands.length === 1 ? "is" : "are"} left out
+      </summary>
+      <ol className="notes__pieces">
+        {islands.map((island) => (
+          <li key={island.place.join()}>{leftOut(island)}</li>
+        ))}
+      </ol>
+    </details>
+  );
+}
+
+function leftOut({ n_cells, customers, work_share, reason }: Island): string {
+  const what = `${plural(n_cells, "cell")}, ${plural(customers, "customer")}, ${formatPercent(work_share)} of the work`;
+  return reason ? `${what}: ${reason}` : what;
 }

@@ -1,0 +1,44 @@
+"""The command line: `bailiwick --help`."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from app.cli import data, database, keys, plans, processes
+from app.cli.demo import demo
+from app.errors import ServiceError, SetupError
+
+app = typer.Typer(
+    name="bailiwick",
+    help="Territory design on H3 cells and PostGIS.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(database.commands, name="db")
+app.add_typer(keys.commands, name="keys")
+app.command()(demo)
+app.command()(processes.serve)
+app.command()(processes.worker)
+app.command("import")(data.import_file)
+app.command()(plans.design)
+app.command("plans")(plans.list_plans)
+app.command()(plans.publish)
+app.command()(plans.rebalance)
+app.command()(processes.openapi)
+
+
+def main() -> None:
+    """Run the command line; expected errors are said in a few lines, with exit status 1 or 2."""
+    try:
+        app()
+    except ServiceError as error:
+        console = Console(stderr=True)
+        console.print(
+            f"[bold red]{error.title}:[/] {error.detail}", highlight=False, soft_wrap=True
+        )
+        for fault in error.faults:
+            place = fault.pointer or (f"row {fault.row}" if fault.row else fault.code)
+            console.print(f"  {place}: {fault.detail}", highlight=False, markup=False)
+        sys.exit(2 if isinstance(error, SetupError) else 1)

@@ -1,0 +1,98 @@
+"""What the commands share: a database, a run to wait for, output for people or for scripts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy import text
+
+from app.db.session import Database
+from app.db.tables import Run
+from app.errors import Fault, ServiceError
+from app.http.logs import configure_logs
+from app.jobs.schemas import RunView, is_over
+from app.settings import Settings, load_settings
+from app.worker import work
+
+T = TypeVar("T")
+
+console = Console()
+notes = Console(stderr=True)
+
+POLL_S = 0.2
+LIVE_WORKER = text("""
+    -- A worker that has given a sign of life lately will take what is queued.
+    SELECT count(*) FROM jobs.procrastinate_workers
+    WHERE last_heartbeat > now() - interval '20 seconds'
+""")
+
+
+class RunFailed(ServiceError):
+    """A run that the command waited for did not succeed."""
+
+    title = "The run failed"
+    code = "run-failed"
+
+
+def with_database(action: Callable[[Settings, Database], Awaitable[T]]) -> T:
+    """Run an action on the database of the settings."""
+    settings = load_settings(log_level="warning", log_format="console")
+    configure_logs(settings)
+
+    async def run() -> T:
+        database = Database.of(settings, has_timeout=False)
+        try:
+            return await action(settings, database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+async def wait_for(
+    settings: Settings, database: Database, run_id: int, is_quiet: bool
+) -> dict[str, Any]:
+    """Wait until a run is over, with a bar; return its result.
+
+    Where no worker is running, this process does the work itself.
+
+    Raises
+    ------
+    RunFailed
+        With the run's own problem.
+    """
+    async with database.reading() as session:
+        has_worker = bool(await session.scalar(LIVE_WORKER))
+    own_worker = None if has_worker else asyncio.create_task(work(settings, once=True))
+    try:
+        run = await _watch(database, run_id, is_quiet)
+    finally:
+        if own_worker is not None:
+            await own_worker
+    if run.state == "succeeded":
+        return run.result or {}
+    problem = run.error or {"detail": f"The run was {run.state}.", "errors": []}
+    faults = [Fault(**fault) for fault in problem.get("errors", [])]
+    raise RunFailed(problem["detail"], faults)
+
+
+async def _watch(database: Database, run_id: int, is_quiet: bool) -> RunView:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=notes, disable=is_quiet) as bars:
+        bar = bars.add_task("queued", total=1.0)
+        while True:
+            async with database.reading() as session:
+                run = RunView.of(await session.get_one(Run, run_id))
+            bars.update(bar, description=run.phase, completed=run.progress)
+            if is_over(run.state):
+                return run
+            await asyncio.sleep(POLL_S)
+
+
+def print_json(value: Any) -> None:
+    """Print a value for scripts."""
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

@@ -1,0 +1,187 @@
+"""Customers in the database."""
+
+from typing import Any
+
+import numpy as np
+from psycopg.errors import UniqueViolation
+from sqlalchemy import Select, delete, func, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from app import workload
+from app.customers.schemas import CustomerBody, CustomerView
+from app.db import scope as scopes
+from app.db.customer_filter import CustomerFilter
+from app.db.scope import Scope
+from app.db.session import AnySession, WriteSession
+from app.db.spatial import geography, point
+from app.db.tables import Customer
+from app.errors import Conflict, Fault, NotFound
+from app.settings import WorkSettings
+from geo.cells import CUSTOMER_RESOLUTION, cell_from_point, cell_to_text
+
+# What an upsert compares to tell a change from a repetition.
+CONTENT = (
+    "name", "geom", "class", "segment", "tags", "status", "potential", "revenue",
+    "visits_per_year", "service_minutes", "last_visit_at", "attributes",
+)  # fmt: skip
+
+
+async def list_customers(
+    session: AnySession, scope: Scope, wanted: CustomerFilter, after: int, limit: int
+) -> list[CustomerView]:
+    """Return up to `limit` customers in the order of their ids."""
+    statement = (
+        _selection()
+        .where(scopes.customers(scope), Customer.id > after, *wanted.conditions())
+        .order_by(Customer.id)
+        .limit(limit)
+    )
+    return [_view(row) for row in await session.execute(statement)]
+
+
+async def get_customer(session: AnySession, scope: Scope, customer_id: int) -> CustomerView:
+    """Return one customer.
+
+    Raises
+    ------
+    NotFound
+        When it does not exist or is out of scope; the two look alike.
+    """
+    statement = _selection().where(Customer.id == customer_id, scopes.customers(scope))
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no customer {customer_id}.")
+    return _view(row)
+
+
+async def create_customer(
+    session: WriteSession, settings: WorkSettings, external_id: str, body: CustomerBody
+) -> CustomerView:
+    """Insert a customer.
+
+    Raises
+    ------
+    Conflict
+        When the external id is taken.
+    """
+    values = await _values(session, settings, external_id, body)
+    try:
+        async with session.begin_nested():
+            statement = insert(Customer).values(values).returning(Customer.id)
+            customer_id = (await session.execute(statement)).scalar_one()
+    except IntegrityError as error:
+        if not isinstance(error.orig, UniqueViolation):
+            raise
+        fault = Fault("taken", "another customer has this external id", "/external_id")
+        raise Conflict(f"The external id {external_id!r} is taken.", [fault]) from None
+    return await get_customer(session, scopes.EVERYTHING, customer_id)
+
+
+async def upsert_customer(
+    session: WriteSession, settings: WorkSettings, external_id: str, body: CustomerBody
+) -> tuple[CustomerView, bool]:
+    """Create or overwrite a customer; return it and whether it is new.
+
+    A repetition of what is stored changes nothing, the version included.
+    """
+    values = await _values(session, settings, external_id, body)
+    statement = insert(Customer).values(values)
+    new, old = statement.excluded, Customer.__table__.c
+    statement = statement.on_conflict_do_update(
+        index_elements=["external_id"],
+        set_={
+            **{name: new[name] for name in (*CONTENT, "cell", "work_minutes")},
+            "version": old.version + 1,
+            "updated_at": func.now(),
+        },
+        where=tuple_(*(old[name] for name in CONTENT)).is_distinct_from(
+            tuple_(*(new[name] for name in CONTENT))
+        ),
+    )
+    done = await session.execute(statement.returning(Customer.id, Customer.version))
+    row = done.one_or_none()
+    wanted = Customer.external_id == external_id
+    stored = (await session.execute(_selection().where(wanted))).one()
+    return _view(stored), row is not None and row.version == 1
+
+
+async def delete_customer(session: WriteSession, customer_id: int) -> None:
+    """Delete a customer.
+
+    Raises
+    ------
+    NotFound
+        When it does not exist.
+    """
+    statement = delete(Customer).where(Customer.id == customer_id).returning(Customer.id)
+    if (await session.execute(statement)).first() is None:
+        raise NotFound(f"There is no customer {customer_id}.")
+
+
+def _selection() -> Select[Any]:
+    return select(
+        Customer, func.ST_X(Customer.geom).label("lon"), func.ST_Y(Customer.geom).label("lat")
+    )
+
+
+async def _values(
+    session: AnySession, settings: WorkSettings, external_id: str, body: CustomerBody
+) -> dict[str, Any]:
+    values = body.model_dump(by_alias=True, exclude={"lon", "lat"})
+    return {
+        **values,
+        "external_id": external_id,
+        "geom": point(body.lon, body.lat),
+        "cell": cell_from_point(body.lon, body.lat, CUSTOMER_RESOLUTION),
+        "work_minutes": await _work_minutes(session, settings, external_id, body),
+    }
+
+
+async def _work_minutes(
+    session: AnySession, settings: WorkSettings, external_id: str, body: CustomerBody
+) -> float:
+    """Estimate the work of one customer from its nearest neighbours as they are now."""
+    here = geography(body.lon, body.lat)
+    distance = func.ST_Distance(Customer.geog, here)
+    nearest = await session.execute(
+        select(Customer.class_, Customer.visits_per_year, distance.label("distance_m"))
+        .where(Customer.external_id != external_id, Customer.status != "inactive")
+        .order_by(Customer.geog.op("<->")(here))
+        .limit(settings.neighbours)
+    )
+    rows = nearest.all()
+    weights = workload.visits_per_year(
+        settings,
+        [row.class_ for row in rows],
+        _optional([row.visits_per_year for row in rows]),
+        np.zeros(len(rows), dtype=bool),
+    )
+    distances = np.array([row.distance_m for row in rows], dtype=np.float64)
+    # Without neighbours, or with none that is visited, every distance weighs the same.
+    weights = weights + 1e-9
+    mean_m = float((weights * distances).sum() / max(weights.sum(), 1e-9))
+    visits = workload.visits_per_year(
+        settings,
+        [body.class_],
+        _optional([body.visits_per_year]),
+        np.array([body.status == "inactive"]),
+    )
+    minutes = workload.work_minutes(
+        settings, [body.class_], visits, _optional([body.service_minutes]), np.array([mean_m])
+    )
+    return float(minutes[0])
+
+
+def _optional(values: list[float | None]) -> workload.Floats:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _view(row: Any) -> CustomerView:
+    customer: Customer = row.Customer
+    members = {
+        name: getattr(customer, name)
+        for name in CustomerView.model_fields
+        if name not in ("lon", "lat", "cell")
+    }
+    return CustomerView(lon=row.lon, lat=row.lat, cell=cell_to_text(customer.cell), **members)

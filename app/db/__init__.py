@@ -1,0 +1,1 @@
+"""The database: private cluster, engine, sessions, scope and tables."""

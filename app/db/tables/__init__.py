@@ -1,0 +1,40 @@
+"""All tables, one module per subject."""
+
+from app.db.tables.activity import ActivityCell, ActivityDelta, CellShape, MeasureSnapshot
+from app.db.tables.base import Base
+from app.db.tables.geofence import Geofence
+from app.db.tables.people import Customer, Rep
+from app.db.tables.planning import (
+    CustomerOverride,
+    Layer,
+    Plan,
+    PlanCell,
+    Publication,
+    Territory,
+    TerritoryOwner,
+)
+from app.db.tables.work import ApiKey, Artifact, ImportFault, Run, Upload, UploadChunk
+
+__all__ = [
+    "ActivityCell",
+    "ActivityDelta",
+    "ApiKey",
+    "Artifact",
+    "Base",
+    "CellShape",
+    "Customer",
+    "CustomerOverride",
+    "Geofence",
+    "ImportFault",
+    "Layer",
+    "MeasureSnapshot",
+    "Plan",
+    "PlanCell",
+    "Publication",
+    "Rep",
+    "Run",
+    "Territory",
+    "TerritoryOwner",
+    "Upload",
+    "UploadChunk",
+]

@@ -1,0 +1,1 @@
+"""Geofences: named areas that are asked whether they hold a point."""

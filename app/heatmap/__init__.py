@@ -1,0 +1,1 @@
+"""Where the customers, the work and the potential are."""

@@ -1,0 +1,1 @@
+"""The HTTP ground: problems, strict routing, paging, logging. It knows no subject."""

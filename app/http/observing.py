@@ -1,0 +1,61 @@
+"""A request id and one structured log line per request.
+
+The line holds the route's template, never the path or the query: those can hold names and places.
+"""
+
+import re
+import secrets
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.http.problems import unexpected_problem
+
+log = structlog.get_logger()
+# What a caller may give as an id: nothing that could forge a log line or be long.
+ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class ObservingMiddleware:
+    """Outermost layer: names the request, logs it, and turns a stray error into a problem."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope).get("x-request-id"))
+        started, status = time.perf_counter(), 0
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, note_status)
+            except Exception as error:
+                if status:
+                    raise
+                await unexpected_problem(error)(scope, receive, note_status)
+            finally:
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    route=getattr(scope.get("route"), "path", None),
+                    status=status,
+                    duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                )
+
+
+def _request_id(given: str | None) -> str:
+    if given and ACCEPTABLE_ID.fullmatch(given):
+        return given
+    return secrets.token_hex(8)

@@ -1,0 +1,48 @@
+"""Value types that bodies and queries share."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+ServiceClass = Literal["S", "A", "B", "C", "D"]
+Status = Literal["lead", "active", "inactive"]
+
+
+def _without_nul(text: str) -> str:
+    # PostgreSQL cannot store U+0000, and lone surrogates are no text at all.
+    if "\x00" in text:
+        raise ValueError("must not hold the character U+0000")
+    text.encode()
+    return text
+
+
+SafeText = Annotated[str, AfterValidator(_without_nul)]
+Name = Annotated[SafeText, Field(min_length=1, max_length=300)]
+Label = Annotated[SafeText, Field(max_length=100)]
+Longitude = Annotated[
+    float, Field(ge=-180, le=180, allow_inf_nan=False, description="Degrees, WGS 84")
+]
+Latitude = Annotated[
+    float, Field(ge=-90, le=90, allow_inf_nan=False, description="Degrees, WGS 84")
+]
+Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+RowId = Annotated[int, Field(ge=1, lt=2**63)]
+
+Attributes = Annotated[
+    dict[Annotated[SafeText, Field(max_length=100)], SafeText | float | int | bool | None],
+    Field(max_length=100),
+]
+
+
+def refuse_swapped(lon: object, lat: object) -> None:
+    """Refuse a latitude out of range that would fit if the two were exchanged."""
+    if not (isinstance(lon, int | float) and isinstance(lat, int | float)):
+        return
+    if abs(lat) > 90 and abs(lat) <= 180 and abs(lon) <= 90:
+        raise ValueError(f"lat {lat} is out of range; lon and lat look swapped")
+
+
+class StrictModel(BaseModel):
+    """A body that refuses members it does not know."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)

@@ -1,0 +1,177 @@
+"""The import run: fetch the upload, read it in a child, merge, bring work and rollups up to date.
+
+Everything can be done again: a run that was killed before its merge was committed starts over, one
+killed later finds the outcome of the merge in its run row and goes on from there.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import delete, func, select, text, update
+
+from app.activity import fold, refresh_work, snapshot
+from app.db.session import WriteSession
+from app.db.tables import Run, Upload, UploadChunk
+from app.errors import InvalidInput, StaleRun
+from app.imports.faults import first_faults, keep_file_faults, keep_staged_faults
+from app.imports.fields import CUSTOMERS, KINDS, Kind
+from app.imports.merge import foresee, merge, refuse_duplicates
+from app.imports.outcome import outcome
+from app.imports.schemas import ImportRequest
+from app.imports.staging import stage
+from app.jobs.child import run_child, work_folder
+from app.jobs.runs import RunContext, error_document
+
+FAULTS_IN_ERROR = 20
+TURN_LOCK = text("SELECT pg_try_advisory_xact_lock(7236443)")
+TURN_CHECK_S = 0.5
+
+
+async def run_import(context: RunContext) -> None:
+    """Execute an import.
+
+    Raises
+    ------
+    InvalidInput
+        When the file cannot be read, or has bad rows and was to be taken whole or not at all.
+    """
+    members = {name: context.parameters[name] for name in ImportRequest.model_fields}
+    request = ImportRequest.model_validate(members)
+    kind = KINDS[request.kind]
+    changes_customers = kind is CUSTOMERS and not request.dry_run
+    result = await _earlier_result(context)
+    async with work_folder() as folder:
+        if result is None:
+            await _read(context, request, folder)
+        async with _turn(context):
+            if result is None:
+                result = await _store(context, request, kind, folder)
+            if changes_customers:
+                context.report("estimating work", 0.8)
+                await refresh_work(context.database, context.settings.work)
+                context.report("summing up", 0.95)
+                await fold(context.database)
+    async with context.writing() as session:
+        if changes_customers:
+            await snapshot(session)
+        await _drop_chunks(session, context)
+        await context.succeed(session, result)
+
+
+async def _earlier_result(context: RunContext) -> dict[str, Any] | None:
+    """Return the outcome of a merge that an earlier attempt of this run has committed."""
+    async with context.database.reading() as session:
+        return await session.scalar(select(Run.result).where(Run.id == context.run_id))
+
+
+async def _read(context: RunContext, request: ImportRequest, folder: Path) -> None:
+    """Bring the upload into the folder and have a child read it; no transaction is open then."""
+    await _fetch(context, folder / "upload")
+    wanted = {"kind": request.kind, "mapping": request.columns}
+    (folder / "request.json").write_bytes(orjson.dumps(wanted))
+    try:
+        await run_child(context, "app.imports.parse", folder, 0.1, 0.5)
+    except InvalidInput as error:
+        async with context.writing() as session:
+            await keep_file_faults(session, context.run_id, error.faults)
+            await _refuse(session, context, error)
+        raise
+
+
+async def _fetch(context: RunContext, target: Path) -> None:
+    upload_id = context.parameters["upload_id"]
+    belongs = UploadChunk.upload_id == upload_id
+    async with context.database.reading() as session:
+        n_chunks = await session.scalar(
+            select(func.count()).select_from(UploadChunk).where(belongs)
+        )
+        with target.open("wb") as file:
+            for ordinal in range(n_chunks or 0):
+                wanted = select(UploadChunk.data).where(belongs, UploadChunk.ordinal == ordinal)
+                file.write(await session.scalar(wanted) or b"")
+                context.report("fetching", 0.1 * (ordinal + 1) / (n_chunks or 1))
+
+
+@asynccontextmanager
+async def _turn(context: RunContext) -> AsyncIterator[None]:
+    """Let one import at a time write: merges of the same rows would wait for each other or worse.
+
+    The lock belongs to an otherwise idle transaction, so it goes whenever its connection goes.
+    """
+    while True:
+        async with context.database.writing() as session:
+            if await session.scalar(TURN_LOCK):
+                yield
+                return
+        context.report("waiting for another import", context.progress)
+        await asyncio.sleep(TURN_CHECK_S)
+
+
+async def _store(
+    context: RunContext, request: ImportRequest, kind: Kind, folder: Path
+) -> dict[str, Any]:
+    """Merge what was read and keep the outcome, in one transaction.
+
+    The run row is locked at the end only: the heartbeat writes it while the merge goes on.
+    """
+    summary: dict[str, Any] = orjson.loads((folder / "summary.json").read_bytes())
+    async with context.database.writing() as session:
+        rows = await stage(
+            session, kind, folder, lambda part: context.report("storing", 0.5 + 0.1 * part)
+        )
+        context.report("merging", 0.6)
+        summary["rejected"] += await refuse_duplicates(session, rows)
+        await keep_staged_faults(session, context.run_id)
+        if request.on_error == "abort" and summary["rejected"]:
+            detail = f"{summary['rejected']} of {summary['rows']} rows are bad; nothing was stored."
+            faults = await first_faults(session, context.run_id, FAULTS_IN_ERROR)
+            refusal = InvalidInput(detail, faults)
+            await _refuse(session, context, refusal)
+        else:
+            refusal = None
+            act = foresee if request.dry_run else merge
+            counts = await act(session, kind, rows, summary["mapping"], summary["extras"])
+            upload = await session.get_one(Upload, context.parameters["upload_id"])
+            result = outcome(request, upload.filename, upload.sha256, summary, counts)
+            await _write_run(session, context, result=result)
+    if refusal is not None:
+        raise refusal
+    return result
+
+
+async def _refuse(session: WriteSession, context: RunContext, refusal: InvalidInput) -> None:
+    """End the run as failed in the transaction that keeps its faults.
+
+    Left to whoever catches the refusal, a worker dying in between would lose the one or the other.
+    """
+    await _drop_chunks(session, context)
+    await _write_run(
+        session, context, state="failed", phase="failed", error=error_document(refusal),
+        finished_at=func.now(),
+    )  # fmt: skip
+
+
+async def _write_run(session: WriteSession, context: RunContext, **values: Any) -> None:
+    """Write into the run row if this worker holds the run still."""
+    done = await session.execute(
+        update(Run)
+        .where(
+            Run.id == context.run_id,
+            Run.fencing_token == context.token,
+            Run.state == "running",
+        )
+        .values(**values)
+        .returning(Run.id)
+    )
+    if done.first() is None:
+        raise StaleRun(f"Run {context.run_id} was taken over or ended.")
+
+
+async def _drop_chunks(session: WriteSession, context: RunContext) -> None:
+    """Let the bytes go: what they held is stored or refused; name, size and digest stay."""
+    wanted = UploadChunk.upload_id == context.parameters["upload_id"]
+    await session.execute(delete(UploadChunk).where(wanted))

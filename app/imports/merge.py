@@ -1,0 +1,178 @@
+"""The merge of staged rows into customers or reps, one statement for all of them.
+
+Fields that the file has no column for keep what is stored; new rows get their defaults. Rows that
+are as stored are not touched, not even locked.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Subquery,
+    Table,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.session import WriteSession
+from app.db.tables import Customer, Rep
+from app.imports.fields import CUSTOMERS, LABEL_SEPARATOR, Kind
+from app.imports.staging import STAGED_FAULTS
+
+TARGETS: dict[str, Any] = {"customers": Customer.__table__, "reps": Rep.__table__}
+GEOMETRY = {"customers": "geom", "reps": "home"}
+# Where a file without surprises ends: more duplicates than this are counted but not listed.
+MOST_LISTED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the rows that could be read."""
+
+    created: int
+    updated: int
+    unchanged: int
+
+
+async def refuse_duplicates(session: WriteSession, rows: Table) -> int:
+    """Take every later row with an id out of the staged rows and list it; return how many."""
+    repeated = (
+        select(rows.c.external_id, func.min(rows.c.row).label("first"))
+        .group_by(rows.c.external_id)
+        .having(func.count() > 1)
+        .subquery()
+    )
+    later = (rows.c.external_id == repeated.c.external_id) & (rows.c.row > repeated.c.first)
+    detail = func.concat(rows.c.external_id, " is the id of row ", repeated.c.first, " already")
+    listed = (
+        select(rows.c.row, literal("external_id"), literal("duplicate"), detail)
+        .where(later)
+        .order_by(rows.c.row)
+        .limit(MOST_LISTED)
+    )
+    names = ["row", "field", "code", "detail"]
+    await session.execute(STAGED_FAULTS.insert().from_select(names, listed))
+    done = await session.execute(rows.delete().where(later))
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+async def merge(
+    session: WriteSession, kind: Kind, rows: Table, fields: Collection[str], extras: list[str]
+) -> Counts:
+    """Insert and update what differs from the stored rows.
+
+    Parameters
+    ----------
+    session
+        A transaction in which the rows are staged.
+    kind, rows
+        What is imported, and the temporary table of its rows.
+    fields
+        Fields that the file has a column for.
+    extras
+        Columns of the file that become attributes.
+    """
+    target = TARGETS[kind.name]
+    fresh = _fresh(kind, rows)
+    names = [column.name for column in fresh.c]
+    # Customers go in by cell, so that neighbours on the ground are neighbours in the heap.
+    order = fresh.c.cell if kind is CUSTOMERS else fresh.c.external_id
+    changed = _changed(target, fresh, fields, kind, extras).add_columns(*fresh.c).order_by(order)
+    statement = insert(target).from_select(names, changed, include_defaults=False)
+    updates = _updates(target, statement.excluded, fields, kind, extras)
+    if updates:
+        statement = statement.on_conflict_do_update(
+            index_elements=["external_id"],
+            set_={**updates, "version": target.c.version + 1, "updated_at": func.now()},
+            where=_differs(target, updates),
+        )
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=["external_id"])
+    merged = statement.returning(target.c.version).cte("merged")
+    is_new = merged.c.version == 1
+    done = await session.execute(
+        select(func.count().filter(is_new), func.count().filter(~is_new)).select_from(merged)
+    )
+    created, updated = done.one()
+    return Counts(created, updated, await _n_rows(session, rows) - created - updated)
+
+
+async def foresee(
+    session: WriteSession, kind: Kind, rows: Table, fields: Collection[str], extras: list[str]
+) -> Counts:
+    """Return what `merge` would do, without doing it."""
+    target = TARGETS[kind.name]
+    fresh = _fresh(kind, rows)
+    changed = _changed(target, fresh, fields, kind, extras)
+    is_new = target.c.id.is_(None)
+    done = await session.execute(
+        changed.add_columns(func.count().filter(is_new), func.count().filter(~is_new))
+    )
+    created, updated = done.one()
+    return Counts(created, updated, await _n_rows(session, rows) - created - updated)
+
+
+def _fresh(kind: Kind, rows: Table) -> Subquery:
+    """Return the staged rows in the columns of the target."""
+    lon, lat = rows.c[kind.lon], rows.c[kind.lat]
+    # Where there is no place both are NULL, and so is the point.
+    point = func.ST_SetSRID(func.ST_MakePoint(lon, lat), 4326)
+    columns: list[ColumnElement[Any]] = [point.label(GEOMETRY[kind.name])]
+    for field in kind.fields:
+        cell = rows.c[field.name]
+        if field.type == "labels":
+            columns.append(func.string_to_array(cell, LABEL_SEPARATOR).label(field.name))
+        elif field.type != "coordinate":
+            columns.append(cell)
+    columns += [rows.c[name] for name in ("cell", "attributes") if name in rows.c]
+    return select(*columns).subquery("fresh")
+
+
+def _changed(
+    target: Any, fresh: Subquery, fields: Collection[str], kind: Kind, extras: list[str]
+) -> Any:
+    """Select, without columns yet, the rows that are new or differ from what is stored."""
+    updates = _updates(target, fresh.c, fields, kind, extras)
+    return (
+        select()
+        .select_from(fresh.outerjoin(target, target.c.external_id == fresh.c.external_id))
+        .where(or_(target.c.id.is_(None), _differs(target, updates)))
+    )
+
+
+def _updates(
+    target: Any, new: Any, fields: Collection[str], kind: Kind, extras: list[str]
+) -> dict[str, Any]:
+    """Return what an existing row takes over from the new one, by column of the target."""
+    names = [
+        field.name
+        for field in kind.fields
+        if field.name in fields and field.type != "coordinate" and field.name != "external_id"
+    ]
+    if kind.lon in fields:
+        names += [GEOMETRY[kind.name], *(["cell"] if kind is CUSTOMERS else [])]
+    updates = {name: new[name] for name in names}
+    if kind.keeps_attributes and extras:
+        # Only these keys are the file's: an empty cell takes one away, others stay.
+        others = target.c.attributes.op("-")(literal(extras, ARRAY(TEXT)))
+        updates["attributes"] = others.op("||")(new["attributes"])
+    return updates
+
+
+def _differs(target: Any, updates: dict[str, Any]) -> ColumnElement[bool]:
+    if not updates:
+        return false()
+    stored = tuple_(*(target.c[name] for name in updates))
+    return stored.is_distinct_from(tuple_(*updates.values()))
+
+
+async def _n_rows(session: AsyncSession, rows: Table) -> int:
+    return int(await session.scalar(select(func.count()).select_from(rows)) or 0)

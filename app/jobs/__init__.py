@@ -1,0 +1,1 @@
+"""Long tasks: run rows, the queue, and child processes for the heavy part."""

@@ -1,0 +1,137 @@
+"""Heavy work in a child process: arrays in and out as files in a temporary folder.
+
+The child has no database and no pickle. It reports progress as JSON lines on standard output, dies
+with its parent, and is ended when it takes more memory than it may.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import orjson
+
+from app.errors import Fault, InvalidInput, ServiceError
+from app.jobs.runs import RunContext
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+MEMORY_CHECK_S = 0.5
+GRACE_S = 0.3
+LONGEST_LINE = 2**20
+
+
+class ChildCrashed(ServiceError):
+    """The child process ended without a result."""
+
+    title = "Computation crashed"
+    code = "child-crashed"
+
+
+@asynccontextmanager
+async def work_folder() -> AsyncIterator[Path]:
+    """Give a temporary folder for the files of one computation."""
+    with tempfile.TemporaryDirectory(prefix="bailiwick-") as folder:
+        yield Path(folder)
+
+
+async def run_child(
+    context: RunContext, module: str, folder: Path, start: float, end: float
+) -> None:
+    """Run `module.main(folder)` in a child; its progress fills `start` to `end` of the run's.
+
+    Raises
+    ------
+    InvalidInput
+        When the child refused its input (it wrote `error.json`).
+    ChildCrashed
+        When it died, or took too much memory.
+    """
+    with (folder / "stderr.txt").open("wb") as stderr:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app.jobs.child_main", module, str(folder), str(os.getpid()),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            env=_environment(context),
+            limit=LONGEST_LINE,
+        )  # fmt: skip
+    watch = asyncio.create_task(_watch_memory(child.pid, context.settings.child_memory_bytes))
+    try:
+        await _follow(context, child, start, end)
+        code = await child.wait()
+    finally:
+        watch.cancel()
+        await _end(child)
+    if code != 0:
+        raise _reason(folder, code, watch)
+
+
+async def _follow(
+    context: RunContext, child: asyncio.subprocess.Process, start: float, end: float
+) -> None:
+    assert child.stdout is not None
+    async for line in child.stdout:
+        with suppress(orjson.JSONDecodeError, KeyError, TypeError):
+            message = orjson.loads(line)
+            context.report(message["phase"], start + (end - start) * message["fraction"])
+
+
+async def _watch_memory(pid: int, limit: int) -> None:
+    """End the child when its resident memory passes `limit`.
+
+    Address space is no measure: numba and BLAS reserve gigabytes that they never touch.
+    """
+    statm = Path(f"/proc/{pid}/statm")
+    while True:
+        await asyncio.sleep(MEMORY_CHECK_S)
+        try:
+            resident = int(statm.read_text().split()[1]) * PAGE
+        except (OSError, IndexError):
+            return
+        if resident > limit:
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+            raise ChildCrashed(
+                f"The computation took more than {limit / 2**20:.0f} MB and was ended "
+                "(BAILIWICK_CHILD_MEMORY_BYTES)."
+            )
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        child.terminate()
+    try:
+        await asyncio.wait_for(child.wait(), GRACE_S)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+
+
+def _reason(folder: Path, code: int, watch: asyncio.Task[None]) -> ServiceError:
+    if watch.done() and not watch.cancelled() and isinstance(watch.exception(), ChildCrashed):
+        return ChildCrashed(str(watch.exception()))
+    refused = folder / "error.json"
+    if refused.exists():
+        document = orjson.loads(refused.read_bytes())
+        faults = [Fault(**fault) for fault in document["faults"]]
+        return InvalidInput(document["detail"], faults)
+    last = (folder / "stderr.txt").read_text(errors="replace").strip().splitlines()[-1:]
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return ChildCrashed(f"The computation ended by {how}: {' '.join(last)[:300]}")
+
+
+def _environment(context: RunContext) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BAILIWICK_")}
+    cache = context.settings.home.absolute() / "numba-cache"
+    # One core per child: two children share two cores better than four threads do.
+    return {**kept, "NUMBA_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1", "PYTHONPATH": _root()}
+
+
+def _root() -> str:
+    return str(Path(__file__).parents[2])

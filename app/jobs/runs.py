@@ -1,0 +1,144 @@
+"""Run rows: claiming, reporting and finishing, each guarded by the fencing token."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from app.db.session import Database, WriteSession
+from app.db.tables import Run
+from app.errors import ServiceError, StaleRun
+from app.settings import Settings
+
+MAX_ATTEMPTS = 3
+
+
+@dataclass(slots=True)
+class RunContext:
+    """A run held by this worker, and what its handler may use."""
+
+    database: Database
+    settings: Settings
+    run_id: int
+    kind: str
+    parameters: dict[str, Any]
+    layer_id: int | None
+    requested_by: str
+    attempt: int
+    token: int
+    phase: str = "started"
+    progress: float = field(default=0.0)
+    has_ended: bool = field(default=False)
+
+    def report(self, phase: str, progress: float) -> None:
+        """Note how far the run is; the heartbeat carries it to the database."""
+        self.phase = phase
+        self.progress = min(max(progress, 0.0), 1.0)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[WriteSession]:
+        """Open a transaction in which this worker is known to hold the run still.
+
+        Raises
+        ------
+        StaleRun
+            When another worker has taken the run over.
+        """
+        async with self.database.writing() as session:
+            held = await session.scalar(
+                select(Run.id).where(*self._is_held()).with_for_update(of=Run)
+            )
+            if held is None:
+                raise StaleRun(f"Run {self.run_id} was taken over or ended.")
+            yield session
+
+    async def succeed(self, session: WriteSession, result: dict[str, Any]) -> None:
+        """End the run within the transaction that writes its results.
+
+        Raises
+        ------
+        StaleRun
+            When another worker has taken the run over; the transaction must not commit.
+        """
+        # A heartbeat between this commit and the handler's return must not take it for a loss.
+        self.has_ended = True
+        done = await session.execute(
+            update(Run)
+            .where(*self._is_held())
+            .values(
+                state="succeeded", phase="done", progress=1.0, result=result,
+                finished_at=func.now(), heartbeat_at=func.now(),
+            )
+            .returning(Run.id)
+        )  # fmt: skip
+        if done.first() is None:
+            raise StaleRun(f"Run {self.run_id} was taken over or ended.")
+
+    async def end(self, state: str, error: dict[str, Any] | None) -> None:
+        """End the run without results, unless another worker holds it."""
+        async with self.database.writing() as session:
+            await session.execute(
+                update(Run)
+                .where(*self._is_held())
+                .values(state=state, error=error, phase=state, finished_at=func.now())
+            )
+
+    async def beat(self) -> bool:
+        """Write heartbeat and progress; return whether the user asked to cancel.
+
+        Raises
+        ------
+        StaleRun
+            When another worker has taken the run over.
+        """
+        async with self.database.writing() as session:
+            done = await session.execute(
+                update(Run)
+                .where(*self._is_held())
+                .values(heartbeat_at=func.now(), phase=self.phase, progress=self.progress)
+                .returning(Run.cancel_requested)
+            )
+            row = done.first()
+        if row is None and self.has_ended:
+            return False
+        if row is None:
+            raise StaleRun(f"Run {self.run_id} was taken over or ended.")
+        return bool(row.cancel_requested)
+
+    def _is_held(self) -> tuple[Any, ...]:
+        return Run.id == self.run_id, Run.fencing_token == self.token, Run.state == "running"
+
+
+async def claim(database: Database, settings: Settings, run_id: int) -> RunContext | None:
+    """Take a queued run, or return None when it is not to be had."""
+    async with database.writing() as session:
+        done = await session.execute(
+            update(Run)
+            .where(Run.id == run_id, Run.state == "queued")
+            .values(
+                state="running", attempts=Run.attempts + 1, fencing_token=Run.fencing_token + 1,
+                started_at=func.coalesce(Run.started_at, func.now()), heartbeat_at=func.now(),
+                phase="started", progress=0.0,
+            )
+            .returning(Run)
+        )  # fmt: skip
+        run = done.scalar_one_or_none()
+    if run is None:
+        return None
+    return RunContext(
+        database=database, settings=settings, run_id=run.id, kind=run.kind,
+        parameters=run.parameters, layer_id=run.layer_id, requested_by=run.requested_by,
+        attempt=run.attempts, token=run.fencing_token,
+    )  # fmt: skip
+
+
+def error_document(error: ServiceError) -> dict[str, Any]:
+    """Return an expected error as it is stored with the run (same members as a problem)."""
+    return {
+        "type": f"/problems/{error.code}",
+        "title": error.title,
+        "detail": error.detail,
+        "errors": [fault.document() for fault in error.faults],
+    }

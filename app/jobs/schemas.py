@@ -1,0 +1,39 @@
+"""What a run looks like outside."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from app.db.tables import Run
+
+RunState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+
+class RunView(BaseModel):
+    """A long task: poll it until its state is succeeded, failed or cancelled."""
+
+    id: int
+    kind: str = Field(examples=["design"])
+    state: RunState
+    phase: str
+    progress: float = Field(ge=0, le=1)
+    layer_id: int | None
+    parameters: dict[str, Any]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None = Field(description="A problem (RFC 9457) when it failed")
+    attempts: int
+    requested_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, run: Run) -> "RunView":
+        """Return the view of a run."""
+        return cls(**{name: getattr(run, name) for name in cls.model_fields})
+
+
+def is_over(state: str) -> bool:
+    """Tell whether a run in this state will not change any more."""
+    return state in ("succeeded", "failed", "cancelled")

@@ -1,0 +1,1 @@
+"""Layers: families of responsibilities over the same ground."""

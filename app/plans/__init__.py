@@ -1,0 +1,1 @@
+"""Plans: design, read, publish, drift."""

@@ -1,0 +1,105 @@
+"""The design run: read customers, solve in a child, store a draft plan."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from sqlalchemy import text
+
+from app import __version__
+from app.db.session import AnySession
+from app.db.tables import Layer
+from app.errors import InvalidInput, NotFound
+from app.jobs.child import run_child, work_folder
+from app.jobs.runs import RunContext
+from app.plans.store import store_plan
+
+ACTIVITY = text("""
+    -- Customers of the layer, summed per cell: what a plan is made of.
+    SELECT cell, sum(work_minutes), count(*), sum(potential), sum(revenue)
+    FROM customer
+    WHERE layer_accepts(CAST(:filter AS jsonb), class, segment, tags, status)
+    GROUP BY cell ORDER BY cell
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Cells with customers (n,) and their activity (n, 4), as `app.plans.solve` reads them."""
+
+    cells12: NDArray[np.uint64]
+    activity: NDArray[np.float64]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the input, for the manifest."""
+        digest = hashlib.sha256(self.cells12.astype("<u8").tobytes())
+        digest.update(self.activity.astype("<f8").tobytes())
+        return digest.hexdigest()
+
+
+async def run_design(context: RunContext) -> None:
+    """Design a plan and store it as a draft."""
+    request = context.parameters
+    async with context.database.reading() as session:
+        demand = await read_demand(session, request["layer_id"])
+    if demand.activity[:, 0].sum() <= 0:
+        raise InvalidInput("The customers of this layer have no work: there is nothing to balance.")
+    async with work_folder() as folder:
+        _write_input(folder, request, demand)
+        await run_child(context, "app.plans.solve", folder, 0.05, 0.95)
+        context.report("storing", 0.95)
+        async with context.writing() as session:
+            manifest = _manifest(request, demand)
+            plan_id = await store_plan(session, folder, request, manifest, context.run_id)
+            await context.succeed(session, {"plan_id": plan_id, "href": f"/v1/plans/{plan_id}"})
+
+
+async def read_demand(session: AnySession, layer_id: int) -> Demand:
+    """Return the activity of a layer's customers per resolution-12 cell.
+
+    Raises
+    ------
+    NotFound
+        When there is no such layer.
+    InvalidInput
+        When the layer has no customers.
+    """
+    layer = await session.get(Layer, layer_id)
+    if layer is None:
+        raise NotFound(f"There is no layer {layer_id}.")
+    parameters = {"filter": orjson.dumps(layer.customer_filter).decode()}
+    rows = (await session.execute(ACTIVITY, parameters)).all()
+    if not rows:
+        raise InvalidInput(f"The layer {layer.name!r} has no customers.")
+    cells = np.fromiter((row[0] for row in rows), dtype=np.uint64, count=len(rows))
+    activity = np.array([tuple(row)[1:] for row in rows], dtype=np.float64)
+    return Demand(cells, activity)
+
+
+def _write_input(folder: Path, request: dict[str, Any], demand: Demand) -> None:
+    np.save(folder / "cells12.npy", demand.cells12)
+    np.save(folder / "activity.npy", demand.activity)
+    (folder / "request.json").write_bytes(orjson.dumps(request))
+
+
+def _manifest(request: dict[str, Any], demand: Demand) -> dict[str, Any]:
+    """Return what it takes to make the same plan again."""
+    libraries = ("h3", "numpy", "numba", "polars-h3", "scipy", "shapely")
+    return {
+        "bailiwick": __version__,
+        "libraries": {name: version(name) for name in libraries},
+        "parameters": request,
+        "seed": request["seed"],
+        "input": {
+            "sha256": demand.digest,
+            "cells_with_customers": len(demand.cells12),
+            "customers": int(demand.activity[:, 1].sum()),
+            "work_minutes": float(demand.activity[:, 0].sum()),
+        },
+    }

@@ -1,0 +1,183 @@
+"""Bringing a plan into force: one transaction, effective-dated, for all readers at one instant."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import Range
+
+from app.db.session import WriteSession, driver_connection
+from app.db.tables import Layer, Plan, Publication, Rep, Territory, TerritoryOwner
+from app.errors import Conflict, Fault, InvalidInput, NotFound
+from app.plans.repository import load_alignment
+from app.plans.schemas import PublicationView
+from geo.distance import great_circle_m
+
+# Between a caller's "now" and ours there may be a little time.
+CLOCK_SLACK = timedelta(seconds=60)
+
+
+async def publish(
+    session: WriteSession,
+    plan_id: int,
+    effective_from: datetime | None,
+    assign_reps: bool,
+    published_by: str,
+) -> PublicationView:
+    """Put a plan in force from an instant on, ending the one in force until then.
+
+    Raises
+    ------
+    NotFound
+        When there is no such plan.
+    InvalidInput
+        When the instant lies in the past.
+    Conflict
+        When the plan is in force already, or another is published to start later.
+    """
+    plan = await session.get(Plan, plan_id)
+    if plan is None:
+        raise NotFound(f"There is no plan {plan_id}.")
+    # Publishers of one layer take turns; readers of it do not wait.
+    await session.execute(select(Layer.id).where(Layer.id == plan.layer_id).with_for_update())
+    starts = await _start(session, effective_from)
+    await _end_predecessor(session, plan, starts)
+    await _store_cells(session, plan)
+    publication = Publication(
+        layer_id=plan.layer_id,
+        plan_id=plan_id,
+        during=Range(starts, None, bounds="[)"),
+        published_by=published_by,
+    )
+    session.add(publication)
+    plan.state = "published"
+    plan.version += 1
+    await session.flush()
+    if assign_reps:
+        await _assign_reps(session, plan_id, starts)
+    owners = await session.scalar(
+        select(func.count(TerritoryOwner.id))
+        .join(Territory)
+        .where(Territory.plan_id == plan_id, TerritoryOwner.during.contains(starts))
+    )
+    return PublicationView(
+        id=publication.id,
+        layer_id=plan.layer_id,
+        plan_id=plan_id,
+        effective_from=starts,
+        effective_to=None,
+        published_by=published_by,
+        owners=owners or 0,
+    )
+
+
+async def _start(session: WriteSession, wanted: datetime | None) -> datetime:
+    now: datetime = (await session.execute(select(func.now()))).scalar_one()
+    if wanted is None or now - CLOCK_SLACK <= wanted <= now:
+        return now
+    if wanted < now:
+        fault = Fault("past", "must not lie in the past", "/effective_from")
+        raise InvalidInput("A plan cannot come into force in the past.", [fault])
+    return wanted.astimezone(UTC)
+
+
+async def _end_predecessor(session: WriteSession, plan: Plan, starts: datetime) -> None:
+    """End what is in force at `starts`; refuse when something is to start later."""
+    later = await session.execute(
+        select(Publication.plan_id, func.lower(Publication.during).label("starts"))
+        .where(Publication.layer_id == plan.layer_id, func.lower(Publication.during) >= starts)
+        .order_by(Publication.during)
+    )
+    successor = later.first()
+    if successor is not None:
+        raise Conflict(
+            f"Plan {successor.plan_id} is published from {successor.starts.isoformat()} on; a plan "
+            "cannot come into force before it.",
+            [Fault("successor", f"/v1/plans/{successor.plan_id}", "/effective_from")],
+        )
+    current = await session.scalar(
+        select(Publication).where(
+            Publication.layer_id == plan.layer_id, Publication.during.contains(starts)
+        )
+    )
+    if current is None:
+        return
+    if current.plan_id == plan.id:
+        raise Conflict(f"Plan {plan.id} is in force already.")
+    await session.execute(
+        update(Publication)
+        .where(Publication.id == current.id)
+        .values(during=func.tstzrange(func.lower(Publication.during), starts, "[)"))
+    )
+
+
+async def _store_cells(session: WriteSession, plan: Plan) -> None:
+    """Fill the plan's partition of `plan_cell`, unless it has one."""
+    known = select(func.to_regclass(f"public.plan_cell_{plan.id}"))
+    if await session.scalar(known) is not None:
+        return
+    cells, ordinals = await load_alignment(session, plan.id)
+    ids = await session.scalars(
+        select(Territory.id).where(Territory.plan_id == plan.id).order_by(Territory.ordinal)
+    )
+    owners = np.array(list(ids), dtype=np.int64)[ordinals]
+    await session.execute(text("SELECT create_plan_partition(:plan)"), {"plan": plan.id})
+    connection = await driver_connection(session)
+    rows = zip(cells.tolist(), owners.tolist(), strict=True)
+    # The name holds a number of ours; identifiers cannot be bound.
+    statement = f"COPY plan_cell_{plan.id:d} (plan_id, cell, territory_id) FROM STDIN"
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        await copy.write("".join(f"{plan.id}\t{cell}\t{owner}\n" for cell, owner in rows))
+    await session.execute(text("SELECT attach_plan_partition(:plan)"), {"plan": plan.id})
+
+
+async def _assign_reps(session: WriteSession, plan_id: int, starts: datetime) -> None:
+    """Give territories without an owner the reps whose homes are near, one territory each.
+
+    The sum of the distances from home to territory is least (Kuhn 1955, as in SciPy).
+    """
+    territories = (
+        await session.execute(
+            select(
+                Territory.id,
+                func.ST_X(Territory.label_point).label("lon"),
+                func.ST_Y(Territory.label_point).label("lat"),
+            )
+            .where(
+                Territory.plan_id == plan_id,
+                ~select(TerritoryOwner.id)
+                .where(
+                    TerritoryOwner.territory_id == Territory.id,
+                    TerritoryOwner.during.overlaps(Range(starts, None, bounds="[)")),
+                )
+                .exists(),
+            )
+            .order_by(Territory.ordinal)
+        )
+    ).all()
+    reps = (
+        await session.execute(
+            select(Rep.id, func.ST_X(Rep.home).label("lon"), func.ST_Y(Rep.home).label("lat"))
+            .where(Rep.home.is_not(None))
+            .order_by(Rep.id)
+        )
+    ).all()
+    if not territories or not reps:
+        return
+    distance_m = great_circle_m(
+        np.array([[row.lon] for row in territories]), np.array([[row.lat] for row in territories]),
+        np.array([[row.lon for row in reps]]), np.array([[row.lat for row in reps]]),
+    )  # fmt: skip
+    pairs = zip(*linear_sum_assignment(distance_m), strict=True)
+    await session.execute(
+        insert(TerritoryOwner),
+        [
+            {
+                "territory_id": territories[t].id,
+                "rep_id": reps[r].id,
+                "during": Range(starts, None, bounds="[)"),
+            }
+            for t, r in pairs
+        ],
+    )

@@ -1,0 +1,200 @@
+"""Plans and their territories in the database."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, text
+
+from app.db import scope as scopes
+from app.db.scope import Scope
+from app.db.session import AnySession
+from app.db.tables import Plan, Publication, Rep, Territory, TerritoryOwner
+from app.errors import NotFound
+from app.plans.alignment import Cells, Ordinals, unpack
+from app.plans.schemas import ComponentView, PlanSummary, PlanView, RepRef, TerritoryRow
+from geo.cells import cells_to_text
+
+TERRITORY_FEATURES = text("""
+    -- The territories of a plan as GeoJSON; the database writes the bytes, which are most of the
+    -- work. Six decimals are 0.1 m.
+    SELECT json_build_object(
+        'type', 'FeatureCollection',
+        'features', coalesce(json_agg(json_build_object(
+            'type', 'Feature', 'id', t.id,
+            'geometry', ST_AsGeoJSON(t.outline, 6)::json,
+            'properties', p.properties) ORDER BY t.ordinal), '[]'::json),
+        'links', json_build_array()
+    )::text
+    FROM territory AS t
+    JOIN json_each(CAST(:properties AS json)) AS p (id, properties) ON p.id = t.id::text
+    WHERE t.plan_id = :plan_id
+""")
+
+
+def state() -> ColumnElement[str]:
+    """Return a plan's state now: a published plan that nothing keeps in force is superseded.
+
+    The end of a publication is a fact of its time range, so no job has to write it down.
+    """
+    is_alive = exists().where(
+        Publication.plan_id == Plan.id,
+        or_(func.upper_inf(Publication.during), func.upper(Publication.during) > func.now()),
+    )
+    is_over = and_(Plan.state == "published", ~is_alive)
+    return case((is_over, "superseded"), else_=Plan.state).label("state_now")
+
+
+async def list_plans(
+    session: AnySession, scope: Scope, layer_id: int | None, after: int, limit: int
+) -> list[PlanSummary]:
+    """Return up to `limit` plans, newest first; `after` is the last id of the page before."""
+    statement = select(Plan, state()).where(scopes.plans(scope)).order_by(Plan.id.desc())
+    if layer_id is not None:
+        statement = statement.where(Plan.layer_id == layer_id)
+    if after:
+        statement = statement.where(Plan.id < after)
+    rows = await session.execute(statement.limit(limit))
+    return [PlanSummary(**_summary(row.Plan, row.state_now)) for row in rows]
+
+
+async def get_plan(session: AnySession, scope: Scope, plan_id: int) -> PlanView:
+    """Return a plan with its balance table.
+
+    Raises
+    ------
+    NotFound
+        When it does not exist or is out of scope.
+    """
+    statement = select(Plan, state()).where(Plan.id == plan_id, scopes.plans(scope))
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no plan {plan_id}.")
+    plan: Plan = row.Plan
+    is_whole = scope.is_unlimited
+    return PlanView(
+        **_summary(plan, row.state_now),
+        parameters=plan.parameters,
+        scores=plan.scores,
+        balance=[row async for row in _balance(session, scope, plan_id)],
+        # Where else there are customers is not for a caller who may see a few territories only.
+        components=[ComponentView(**c) for c in plan.components] if is_whole else [],
+    )
+
+
+async def territories_geojson(session: AnySession, scope: Scope, plan_id: int) -> bytes:
+    """Return the plan's territories as a GeoJSON FeatureCollection.
+
+    Raises
+    ------
+    NotFound
+        When the plan does not exist or is out of scope.
+    """
+    plan = await get_plan(session, scope, plan_id)
+    rows = {str(row.territory_id): row for row in plan.balance}
+    body = ",".join(f'"{key}":{row.model_dump_json()}' for key, row in rows.items())
+    parameters = {"plan_id": plan_id, "properties": "{" + body + "}"}
+    document: str = (await session.execute(TERRITORY_FEATURES, parameters)).scalar_one()
+    return document.encode()
+
+
+async def plan_cells(session: AnySession, scope: Scope, plan_id: int) -> Iterator[tuple[str, str]]:
+    """Return every cell of a plan with the code of its territory.
+
+    Raises
+    ------
+    NotFound
+        When the plan does not exist or is out of scope.
+    """
+    plan = await get_plan(session, scope, plan_id)
+    cells, ordinals = await load_alignment(session, plan_id)
+    numbers = await session.execute(
+        select(Territory.ordinal, Territory.code).where(
+            Territory.id.in_([row.territory_id for row in plan.balance])
+        )
+    )
+    codes = dict(numbers.all())
+    seen = np.isin(ordinals, list(codes))
+    owners = [codes[ordinal] for ordinal in ordinals[seen].tolist()]
+    return zip(cells_to_text(cells[seen]), owners, strict=True)
+
+
+async def get_manifest(session: AnySession, scope: Scope, plan_id: int) -> dict[str, Any]:
+    """Return what a plan was made from, and with.
+
+    Raises
+    ------
+    NotFound
+        When the plan does not exist or is out of scope.
+    """
+    statement = select(Plan.manifest).where(Plan.id == plan_id, scopes.plans(scope))
+    manifest: dict[str, Any] | None = await session.scalar(statement)
+    if manifest is None:
+        raise NotFound(f"There is no plan {plan_id}.")
+    return manifest
+
+
+async def load_alignment(session: AnySession, plan_id: int) -> tuple[Cells, Ordinals]:
+    """Return the sorted cells of a plan and the territory ordinal of each."""
+    data = await session.scalar(select(Plan.alignment).where(Plan.id == plan_id))
+    if data is None:
+        raise NotFound(f"There is no plan {plan_id}.")
+    return unpack(data)
+
+
+async def _balance(session: AnySession, scope: Scope, plan_id: int) -> Any:
+    owned_now = and_(
+        TerritoryOwner.territory_id == Territory.id, TerritoryOwner.during.contains(func.now())
+    )
+    rows = await session.execute(
+        select(
+            Territory.id,
+            Territory.code,
+            Territory.name,
+            Territory.colour,
+            Territory.scores,
+            func.ST_X(Territory.label_point).label("lon"),
+            func.ST_Y(Territory.label_point).label("lat"),
+            Rep.id.label("rep_id"),
+            Rep.name.label("rep_name"),
+        )
+        .outerjoin(TerritoryOwner, owned_now)
+        .outerjoin(Rep, Rep.id == TerritoryOwner.rep_id)
+        .where(Territory.plan_id == plan_id, scopes.territories(scope))
+        .order_by(Territory.ordinal)
+    )
+    for row in rows:
+        yield _territory(row)
+
+
+def _territory(row: Any) -> TerritoryRow:
+    scores = row.scores
+    return TerritoryRow(
+        territory_id=row.id,
+        code=row.code,
+        name=row.name,
+        colour=row.colour,
+        rep=None if row.rep_id is None else RepRef(id=row.rep_id, name=row.rep_name),
+        n_cells=scores["n_cells"],
+        components=scores["components"],
+        customers=scores["activity"]["customers"],
+        work_minutes=scores["activity"]["work_minutes"],
+        potential=scores["activity"]["potential"],
+        target_work_minutes=scores["target"]["work_minutes"],
+        imbalance=scores["imbalance"],
+        label_point=(row.lon, row.lat),
+        bbox=tuple(scores["bbox"]),
+    )
+
+
+def _summary(plan: Plan, state_now: str) -> dict[str, Any]:
+    same = ("id", "layer_id", "name", "created_at", "n_territories", "n_cells", "resolutions")
+    return {
+        **{name: getattr(plan, name) for name in same},
+        "state": state_now,
+        "max_imbalance": plan.scores["max_imbalance"],
+        "tolerances": plan.parameters["tolerances"],
+        "is_feasible": plan.scores["is_feasible"],
+        "violations": plan.violations,
+        "bbox": tuple(plan.scores["bbox"]),
+    }

@@ -1,0 +1,158 @@
+"""What plans look like outside."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from app.http.values import Name, RowId, StrictModel
+
+PlanState = Literal["draft", "proposed", "approved", "published", "superseded", "archived"]
+Tolerance = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class Tolerances(StrictModel):
+    """The imbalance allowed per measure, as a fraction of the target."""
+
+    work_minutes: Tolerance = 0.05
+    customers: Tolerance = 0.15
+
+
+class PlanRequest(StrictModel):
+    """A plan to design."""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"layer_id": 1, "n_territories": 24, "name": "Spring plan"}]
+        }
+    }
+
+    layer_id: RowId
+    n_territories: Annotated[int, Field(ge=1, le=5000)]
+    name: Name | None = None
+    tolerances: Tolerances = Tolerances()
+    resolution: Annotated[int, Field(ge=0, le=12)] | None = Field(
+        default=None, description="H3 resolution; by default the coarsest that balances well"
+    )
+    region: dict[str, Any] | None = Field(
+        default=None,
+        description="GeoJSON Polygon or MultiPolygon; by default the land near customers",
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+
+
+class PublishRequest(StrictModel):
+    """When a plan comes into force."""
+
+    effective_from: AwareDatetime | None = Field(default=None, description="By default now")
+    assign_reps: bool = Field(
+        default=True, description="Give each territory the rep whose home is near"
+    )
+
+
+class RepRef(BaseModel):
+    """The rep responsible."""
+
+    id: int
+    name: str
+
+
+class ComponentView(BaseModel):
+    """A connected piece of the region; territories never span two of them."""
+
+    n_cells: int
+    work_share: float
+    customers: int
+    n_territories: int
+    left_out: bool
+    reason: str | None
+    place: tuple[float, float] = Field(description="lon, lat of a cell of this piece")
+
+
+class TerritoryRow(BaseModel):
+    """One territory in the balance table; work in minutes per year."""
+
+    territory_id: int
+    code: str
+    name: str
+    colour: int
+    rep: RepRef | None
+    n_cells: int
+    components: int = Field(description="Connected pieces, counted apart from the solver: 1")
+    customers: float
+    work_minutes: float
+    potential: float
+    target_work_minutes: float
+    imbalance: dict[str, float]
+    label_point: tuple[float, float]
+    bbox: tuple[float, float, float, float]
+
+
+class PlanSummary(BaseModel):
+    """A plan in a list."""
+
+    id: int
+    layer_id: int
+    name: str
+    state: PlanState
+    created_at: datetime
+    n_territories: int
+    n_cells: int
+    resolutions: list[int]
+    max_imbalance: dict[str, float]
+    tolerances: dict[str, float]
+    is_feasible: bool
+    violations: list[dict[str, Any]]
+    bbox: tuple[float, float, float, float]
+
+
+class PlanView(PlanSummary):
+    """A plan with its balance table and the pieces of its region."""
+
+    parameters: dict[str, Any]
+    scores: dict[str, Any]
+    balance: list[TerritoryRow]
+    components: list[ComponentView]
+
+
+class PublicationView(BaseModel):
+    """A plan in force during a time range; `effective_to` is null while nothing follows."""
+
+    id: int
+    layer_id: int
+    plan_id: int
+    effective_from: datetime
+    effective_to: datetime | None
+    published_by: str
+    owners: int = Field(description="Territories that have a rep")
+
+
+class PlanCells(BaseModel):
+    """The alignment: every cell with the code of its territory."""
+
+    cells: list[tuple[str, str]] = Field(examples=[[["862830807ffffff", "T01"]]])
+
+
+class TerritoryDrift(BaseModel):
+    """How far a territory is from its target with the customers of today."""
+
+    territory_id: int
+    code: str
+    customers: int
+    work_minutes: float
+    target_work_minutes: float
+    imbalance: float
+    imbalance_as_designed: float
+    is_within_tolerance: bool
+
+
+class DriftView(BaseModel):
+    """Drift of a plan: per territory, and what lies in no territory."""
+
+    plan_id: int
+    tolerance: float
+    max_imbalance: float
+    is_within_tolerance: bool
+    territories: list[TerritoryDrift]
+    uncovered_customers: int
+    uncovered_work_minutes: float

@@ -1,0 +1,28 @@
+"""Compile the solver's kernels ahead of the first design: `python -m app.plans.warm`.
+
+Designs a plan of a few hundred cells; numba keeps the machine code in NUMBA_CACHE_DIR, which
+`make setup` and the image build point to BAILIWICK_HOME.
+"""
+
+import numpy as np
+
+from balancing import Graph, Instance, Parameters, design
+from geo.adjacency import build_adjacency
+from geo.cells import cells_from_points, points_from_cells
+from geo.projection import local_equal_area
+
+
+def main() -> None:
+    """Run one small design with two measures, as the service runs them."""
+    lon, lat = np.meshgrid(np.linspace(120, 122, 60), np.linspace(30, 32, 60))
+    cells = np.unique(cells_from_points(lon.ravel(), lat.ravel(), 5))
+    adjacency = build_adjacency(cells)
+    x_m, y_m = local_equal_area(*points_from_cells(cells))
+    activity = np.random.default_rng(1).lognormal(size=(len(cells), 2))
+    graph = Graph(adjacency.indptr, adjacency.indices, is_ring_ordered=True)
+    instance = Instance(graph, x_m, y_m, activity, ("work_minutes", "customers"))
+    design(instance, Parameters(n_territories=4, tolerances=(0.05, 0.15)), 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Reps: people or teams with a home and a capacity."""

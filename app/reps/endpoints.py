@@ -1,0 +1,58 @@
+"""Reps over HTTP."""
+
+from typing import Annotated
+
+from fastapi import Path, Response
+
+from app.auth import Anyone, Planner
+from app.http.dependencies import Reading, Writing
+from app.http.paging import Page, PagingParameters
+from app.http.routing import router
+from app.reps import repository
+from app.reps.schemas import NewRep, RepBody, RepView
+
+routes = router("reps")
+
+RepId = Annotated[int, Path(ge=1, lt=2**63)]
+ExternalId = Annotated[str, Path(min_length=1, max_length=300, pattern=r"^[^\x00]+$")]
+
+
+@routes.post("/reps", status_code=201)
+async def create_rep(
+    body: NewRep, session: Writing, caller: Planner, response: Response
+) -> RepView:
+    """Create a rep; the capacity follows from its parts."""
+    fields = RepBody.model_validate(body.model_dump(exclude={"external_id"}))
+    rep = await repository.create_rep(session, body.external_id, fields)
+    response.headers["Location"] = f"/v1/reps/{rep.id}"
+    return rep
+
+
+@routes.get("/reps")
+async def list_reps(session: Reading, caller: Anyone, page: PagingParameters) -> Page[RepView]:
+    """List reps."""
+    found = await repository.list_reps(session, caller.scope, page.after, page.limit + 1)
+    return Page(items=found[: page.limit], links=page.links([rep.id for rep in found]))
+
+
+@routes.get("/reps/{rep_id}")
+async def get_rep(rep_id: RepId, session: Reading, caller: Anyone) -> RepView:
+    """Return one rep."""
+    return await repository.get_rep(session, caller.scope, rep_id)
+
+
+@routes.put("/reps/by-external-id/{external_id}", responses={201: {"model": RepView}})
+async def upsert_rep(
+    external_id: ExternalId, body: RepBody, session: Writing, caller: Planner, response: Response
+) -> RepView:
+    """Create or overwrite the rep with this external id."""
+    rep, is_new = await repository.upsert_rep(session, external_id, body)
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/v1/reps/{rep.id}"
+    return rep
+
+
+@routes.delete("/reps/{rep_id}", status_code=204)
+async def delete_rep(rep_id: RepId, session: Writing, caller: Planner) -> None:
+    """Delete a rep; its territories become vacant."""
+    await repository.delete_rep(session, rep_id)

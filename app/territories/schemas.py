@@ -1,0 +1,60 @@
+"""What a territory lookup looks like outside."""
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from app.http.values import Latitude, Longitude, RowId, StrictModel
+
+
+class TerritoryRef(BaseModel):
+    """A territory."""
+
+    id: int
+    code: str
+    name: str
+
+
+class RepRef(BaseModel):
+    """The rep responsible at the instant asked for."""
+
+    id: int
+    name: str
+
+
+class Placement(BaseModel):
+    """The territory of one layer that holds a place; `cell` is the cell that decides."""
+
+    layer_id: int
+    plan_id: int
+    publication_id: int
+    territory: TerritoryRef
+    rep: RepRef | None
+    cell: str
+
+
+class Placements(BaseModel):
+    """The territories that hold a place, one per layer; none is white space."""
+
+    items: list[Placement]
+
+
+class LookupPoint(StrictModel):
+    """A place to look up."""
+
+    lon: Longitude
+    lat: Latitude
+
+
+class LookupBatch(StrictModel):
+    """Places to look up at once."""
+
+    points: Annotated[list[LookupPoint], Field(min_length=1, max_length=10_000)]
+    layer: RowId | None = None
+    as_of: AwareDatetime | None = None
+
+
+class BatchPlacements(BaseModel):
+    """One list of placements per place, in the order given."""
+
+    items: list[list[Placement]]

@@ -1,0 +1,1 @@
+"""Vector tiles of customers and territories."""

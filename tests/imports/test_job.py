@@ -1,0 +1,139 @@
+"""Imports whose worker dies, waits, or lives elsewhere."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from app.db.session import Database
+from app.imports import job
+from app.imports.schemas import read_request
+from app.imports.service import submit_file
+from app.jobs.execution import execute
+from app.settings import Settings
+from tests.conftest import REPOSITORY
+from tests.imports.conftest import GOOD, HEADER
+
+HANDLERS = {"import": job.run_import}
+
+
+async def submit(database: Database, settings: Settings, path: Path) -> int:
+    async with database.writing() as session:
+        request = read_request({"kind": "customers"})
+        return (await submit_file(session, settings, request, path, path.name, "me")).id
+
+
+async def state_of(database: Database, run_id: int) -> tuple[str, str | None]:
+    async with database.reading() as session:
+        row = await session.execute(
+            text("SELECT state, result ->> 'message' FROM run WHERE id = :id"), {"id": run_id}
+        )
+        state, message = row.one()
+    return state, message
+
+
+async def requeue(database: Database, run_id: int) -> None:
+    """Do what the sweeper does with the run of a worker that died."""
+    async with database.writing() as session:
+        await session.execute(
+            text("UPDATE run SET state = 'queued', fencing_token = fencing_token + 1 WHERE id=:id"),
+            {"id": run_id},
+        )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "customers.csv"
+    path.write_text(HEADER + GOOD + "B,Bad,200,,A,1,\n")
+    return path
+
+
+async def test_a_run_killed_after_its_merge_tells_what_the_merge_did(
+    database: Database, settings: Settings, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await submit(database, settings, file)
+
+    async def die(*arguments: object) -> int:
+        await requeue(database, run_id)
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "refresh_work", die)
+        with pytest.raises(asyncio.CancelledError):
+            await execute(database, settings, HANDLERS, run_id)
+    await execute(database, settings, HANDLERS, run_id)
+
+    expected = "1 created, 0 updated, 0 unchanged, 1 rejected."
+    assert await state_of(database, run_id) == ("succeeded", expected)
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT count(*) FROM import_fault")) == 2
+        assert await session.scalar(text("SELECT sum(customers) FROM activity_cell")) == 8
+        assert await session.scalar(text("SELECT count(*) FROM upload_chunk")) == 0
+
+
+async def test_a_worker_that_lost_its_run_stores_nothing(
+    database: Database, settings: Settings, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await submit(database, settings, file)
+    merge = job.merge
+
+    async def lose(*arguments: object) -> object:
+        await requeue(database, run_id)
+        return await merge(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(job, "merge", lose)
+    await execute(database, settings, HANDLERS, run_id)
+
+    assert await state_of(database, run_id) == ("queued", None)
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT count(*) FROM customer")) == 0
+        assert await session.scalar(text("SELECT count(*) FROM import_fault")) == 0
+
+
+async def test_two_imports_of_the_same_rows_at_once_both_succeed(
+    database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    runs = []
+    for order in (1, -1):
+        path = tmp_path / f"{order}.csv"
+        rows = [f"{i},{order},{i % 90},{i % 80}" for i in range(2000)][::order]
+        path.write_text("\n".join(["id,name,lon,lat", *rows]))
+        runs.append(await submit(database, settings, path))
+
+    await asyncio.gather(*(execute(database, settings, HANDLERS, run) for run in runs))
+
+    outcomes = sorted([(await state_of(database, run))[1] or "" for run in runs])
+    assert outcomes[0].startswith("0 created, 2000 updated")
+    assert outcomes[1].startswith("2000 created, 0 updated")
+
+
+async def test_a_worker_in_another_working_folder_needs_nothing_but_the_database(
+    client: httpx.AsyncClient, settings: Settings, tmp_path: Path
+) -> None:
+    answer = await client.post(
+        "/v1/imports", files={"file": ("f.csv", HEADER + GOOD)}, data={"kind": "customers"}
+    )
+    program = (
+        "import asyncio; from app.settings import load_settings; from app.worker import work; "
+        "asyncio.run(work(load_settings(), once=True))"
+    )
+
+    await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(REPOSITORY),
+            "BAILIWICK_HOME": str(settings.home),
+        },
+        check=True,
+        timeout=120,
+    )
+
+    run = (await client.get(answer.headers["Location"])).json()
+    assert run["result"]["created"] == 1
