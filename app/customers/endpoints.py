@@ -81,7 +81,9 @@ async def delete_customer(customer_id: CustomerId, session: Writing, caller: Pla
     await repository.delete_customer(session, customer_id)
 
 
-@routes.put("/customers/by-external-id/{external_id}", responses={201: {"model": CustomerView}})
+@routes.put(
+    "/customers/by-external-id/{external_id:path}", responses={201: {"model": CustomerView}}
+)
 async def upsert_customer(
     external_id: ExternalId,
     body: CustomerBody,

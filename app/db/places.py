@@ -61,6 +61,11 @@ def find_places(home: Path) -> Places:
     digest = hashlib.sha256(str(home).encode()).hexdigest()[:12]
     base, is_relocated = home / "postgres", False
     if user is not None and not _can_traverse(home, user):
+        if (base / "data").exists():
+            raise SetupError(
+                f"{base} holds a database that the system user {user} cannot reach any more. "
+                f"Let it through again: chmod o+x {home} and the folders above."
+            )
         base, is_relocated = SYSTEM_BASE / digest, True
     return Places(
         base=base,

@@ -21,6 +21,8 @@ WriteSession = NewType("WriteSession", AsyncSession)
 AnySession = ReadSession | WriteSession
 
 SEARCH_PATH = "public,jobs"
+# Statement timeout, lock timeout, deadlock, serialisation failure: another try may well succeed.
+BUSY = ("57014", "55P03", "40P01", "40001")
 
 
 class Database:
@@ -76,6 +78,8 @@ class Database:
         except (OperationalError, PoolTimeout) as error:
             if is_outage(error):
                 raise Unavailable("The database does not answer.") from error
+            if sqlstate(error) in BUSY:
+                raise Unavailable("The database is too busy for this now.") from error
             raise
 
     async def close(self) -> None:
@@ -87,9 +91,15 @@ def is_outage(error: Exception) -> bool:
     """Tell a database that is away or out of reach from a statement that failed."""
     if not isinstance(error, DBAPIError):
         return True
-    state = getattr(error.orig, "sqlstate", None)
+    state = sqlstate(error)
     # Class 08: connection; 57P: shutdown and crash; 53: out of resources.
     return state is None or state[:2] in ("08", "53") or state[:3] == "57P"
+
+
+def sqlstate(error: Exception) -> str | None:
+    """Return the five characters by which PostgreSQL names what went wrong."""
+    state: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return state
 
 
 async def driver_connection(session: AnySession) -> Any:

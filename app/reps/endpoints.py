@@ -41,7 +41,7 @@ async def get_rep(rep_id: RepId, session: Reading, caller: Anyone) -> RepView:
     return await repository.get_rep(session, caller.scope, rep_id)
 
 
-@routes.put("/reps/by-external-id/{external_id}", responses={201: {"model": RepView}})
+@routes.put("/reps/by-external-id/{external_id:path}", responses={201: {"model": RepView}})
 async def upsert_rep(
     external_id: ExternalId, body: RepBody, session: Writing, caller: Planner, response: Response
 ) -> RepView:

@@ -1,0 +1,150 @@
+"""Settings from the environment, and everything wrong with them at once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.errors import SetupError
+from app.settings import Settings, load_settings
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("BAILIWICK_"):
+            monkeypatch.delenv(name)
+
+
+def _faults(refused: pytest.ExceptionInfo[SetupError]) -> dict[str | None, str]:
+    return {fault.pointer: fault.code for fault in refused.value.faults}
+
+
+def test_without_any_variable_the_defaults_hold() -> None:
+    settings = load_settings()
+
+    assert settings.auth == "on"
+    assert settings.host == "127.0.0.1"
+    assert settings.database_url is None
+
+
+def test_variables_are_read_with_their_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAILIWICK_PORT", "9000")
+    monkeypatch.setenv("BAILIWICK_HOME", "/srv/bailiwick")
+    monkeypatch.setenv("BAILIWICK_WORK__CIRCUITY", "1.5")
+
+    settings = load_settings()
+
+    assert (settings.port, settings.home) == (9000, Path("/srv/bailiwick"))
+    assert settings.work.circuity == 1.5
+    assert settings.work.admin_minutes == 5, "the other numbers stay"
+
+
+def test_what_the_command_line_says_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAILIWICK_PORT", "9000")
+
+    assert load_settings(port=7000).port == 7000
+
+
+def test_a_secret_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://me:secret@host/db\n")
+    monkeypatch.setenv("BAILIWICK_DATABASE_URL_FILE", str(tmp_path / "url"))
+
+    settings = load_settings()
+
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == "postgresql://me:secret@host/db"
+
+
+def test_a_plain_variable_wins_over_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("1")
+    monkeypatch.setenv("BAILIWICK_PORT_FILE", str(tmp_path / "port"))
+    monkeypatch.setenv("BAILIWICK_PORT", "2")
+
+    assert load_settings().port == 2
+
+
+def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAILIWICK_DATABASE_URL", "postgresql://me:hunter2@host/db")
+
+    settings = load_settings()
+
+    assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_everything_wrong_is_listed_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BAILIWICK_PROT", "8000")
+    monkeypatch.setenv("BAILIWICK_COLOUR", "red")
+    monkeypatch.setenv("BAILIWICK_PORT", "many")
+    monkeypatch.setenv("BAILIWICK_AUTH", "maybe")
+    monkeypatch.setenv("BAILIWICK_WORK__CIRCUITY", "0.5")
+    monkeypatch.setenv("BAILIWICK_WORK__CIRCUITEE", "1.5")
+
+    with pytest.raises(SetupError) as refused:
+        load_settings()
+
+    assert set(_faults(refused)) == {
+        "BAILIWICK_PROT",
+        "BAILIWICK_COLOUR",
+        "BAILIWICK_PORT",
+        "BAILIWICK_AUTH",
+        "BAILIWICK_WORK__CIRCUITY",
+        "BAILIWICK_WORK__CIRCUITEE",
+    }
+    assert _faults(refused)["BAILIWICK_PROT"] == "unknown-setting"
+
+
+def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAILIWICK_PORT", "hunter2")
+
+    with pytest.raises(SetupError) as refused:
+        load_settings()
+
+    assert "hunter2" not in str(refused.value.faults)
+
+
+def test_a_file_that_cannot_be_read_is_a_set_up_problem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BAILIWICK_DATABASE_URL_FILE", str(tmp_path / "absent"))
+
+    with pytest.raises(SetupError) as refused:
+        load_settings()
+
+    assert "absent" in refused.value.faults[0].detail
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValidationError):
+        load_settings().port = 1  # type: ignore[misc]
+
+
+def test_the_limits_of_the_design_are_the_defaults() -> None:
+    settings = Settings()
+
+    assert settings.max_upload_bytes == 2**30
+    assert settings.max_body_bytes == 8 * 2**20
+
+
+def test_the_command_line_lists_wrong_settings_and_exits_with_2(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "db", "status"],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY),
+            "BAILIWICK_PROT": "8000", "BAILIWICK_PORT": "many",
+        },
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert "BAILIWICK_PROT" in done.stderr
+    assert "BAILIWICK_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
