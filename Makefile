@@ -88,7 +88,8 @@ web/dist/index.html: $(WEB_SOURCES) | $(STAMPS)/python
 
 $(STAMPS)/kernels: $(wildcard balancing/*.py) | $(STAMPS)/python
 	@echo "Compiling the solver …"
-	@mkdir -p $(HOME_FOLDER)/numba-cache
+	@# Numba looks at a kernel's own file only, not at those of the kernels it calls: start afresh.
+	@rm -rf $(HOME_FOLDER)/numba-cache && mkdir -p $(HOME_FOLDER)/numba-cache
 	@NUMBA_CACHE_DIR=$(HOME_FOLDER)/numba-cache $(BIN)/python -m app.plans.warm
 	@touch $@
 

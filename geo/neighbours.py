@@ -1,13 +1,9 @@
-"""How far apart neighbouring points are: the density that travel time depends on.
-
-In a file of its own because scikit-learn takes a second to import, which a design can do without.
-"""
+"""How far apart neighbouring points are: the density that travel time depends on."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.neighbors import KDTree
 
 from geo.distance import arcs_m
 from geo.errors import CoordinateError
@@ -32,6 +28,9 @@ def mean_neighbour_distance_m(
     ValueError
         ``k`` below 1.
     """
+    # Half of what a command line takes to start would be this import, and few commands need it.
+    from sklearn.neighbors import KDTree
+
     if k < 1:
         raise ValueError(f"k = {k} neighbours: at least one is needed")
     lon, lat = checked_points(lon, lat)

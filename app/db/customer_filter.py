@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_
 
-from app.db.membership import in_territories
+from app.db.membership import belongs_to
 from app.db.spatial import box
-from app.db.tables import Customer, Territory
+from app.db.tables import Customer
 from geo.bbox import BoundingBox
 
 
@@ -42,9 +42,7 @@ class CustomerFilter:
         if self.bbox is not None:
             found.append(or_(*(_lies_in(part) for part in self.bbox.parts())))
         if self.territory_id is not None:
-            found.append(
-                in_territories(select(Territory.id).where(Territory.id == self.territory_id))
-            )
+            found.append(belongs_to(self.territory_id))
         return found
 
 

@@ -21,6 +21,7 @@ def test_progress_never_falls_and_ends_at_one(instance):
 
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions)
+    assert {type(fraction) for fraction in fractions} == {float}
     assert 0 <= fractions[0] < 0.1
     assert fractions[-1] == 1.0
 

@@ -26,6 +26,7 @@ class Deployment:
 
     folder: Path
     port: int
+    client: httpx.Client
 
     @property
     def url(self) -> str:
@@ -49,10 +50,10 @@ class Deployment:
         )  # fmt: skip
 
     def get(self, path: str, **params: Any) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", params=params, timeout=60)
+        return self.client.get(f"{self.url}{path}", params=params or None)
 
     def post(self, path: str, document: Any) -> httpx.Response:
-        return httpx.post(f"{self.url}{path}", json=document, timeout=60)
+        return self.client.post(f"{self.url}{path}", json=document)
 
     def wait_until_ready(self) -> None:
         give_up = time.monotonic() + READY_WITHIN_S
@@ -88,7 +89,7 @@ def deploy() -> Iterator[Deployment]:
     kernels.mkdir(parents=True, exist_ok=True)
     (folder / "home").mkdir()
     (folder / "home" / "numba-cache").symlink_to(kernels)
-    deployment = Deployment(folder, free_port())
+    deployment = Deployment(folder, free_port(), httpx.Client(timeout=60))
     try:
         for words in (("db", "up"), ("db", "upgrade")):
             done = deployment.command(*words)
@@ -97,6 +98,7 @@ def deploy() -> Iterator[Deployment]:
             deployment.wait_until_ready()
             yield deployment
     finally:
+        deployment.client.close()
         deployment.command("db", "down")
         shutil.rmtree(folder, ignore_errors=True)
 

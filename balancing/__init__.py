@@ -1,0 +1,34 @@
+"""Territory design on a graph: numpy in, numpy out."""
+
+from balancing.apportionment import apportion
+from balancing.errors import BalancingError, InstanceError, ParameterError, VerificationError
+from balancing.graph import Graph, connected_components
+from balancing.instance import Instance
+from balancing.observer import Observer, Phase, Progress
+from balancing.parameters import Objective, Parameters
+from balancing.result import ComponentSummary, Result, StopReason, Violation, ViolationCode
+from balancing.solve import design
+from balancing.verify import verify
+
+__all__ = [
+    "BalancingError",
+    "ComponentSummary",
+    "Graph",
+    "Instance",
+    "InstanceError",
+    "Objective",
+    "Observer",
+    "ParameterError",
+    "Parameters",
+    "Phase",
+    "Progress",
+    "Result",
+    "StopReason",
+    "VerificationError",
+    "Violation",
+    "ViolationCode",
+    "apportion",
+    "connected_components",
+    "design",
+    "verify",
+]

@@ -1,0 +1,176 @@
+"""Balanced centroidal power diagrams: centres and prices that share the activity out.
+
+Every point goes to the territory with the least squared distance less price; prices are
+such that each territory gets its share, centres are the centroids of what they get
+(Aurenhammer, Hoffmann and Aronov, Algorithmica 20, 1998; Cohen-Addad, Klein and Young,
+SIGSPATIAL 2018, arXiv:1710.03358). The prices maximise a concave dual, smoothed by entropy
+(Peyré and Cuturi, Computational Optimal Transport, 2019, sections 4.4 and 5.3), by
+Newton's method with a line search (research/solver.md, section 4, with damping instead).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from balancing.arrays import FloatArray, IntArray
+from balancing.coarsening import Points
+from balancing.compiled import compiled
+from balancing.conjugate_gradients import solve_symmetric
+from balancing.dual import Pass, look
+
+N_LLOYD_STEPS = 40
+# Smoothing as a part of the squared spacing of centres: falls from the first to the second
+# value. At 0.01 heavy units make the dual stair-shaped and Newton stalls.
+WARM, COOL = 0.3, 0.03
+COOLED_AT = 0.6
+PASSES, MANY_PASSES = 30, 60
+LOOSE, TIGHT = 1e-2, 1e-4
+# A line search that has come down to this part of a step is stuck on a heavy unit.
+SHORTEST_STEP = 1e-3
+
+
+class Diagram(NamedTuple):
+    """A power diagram and its fractional cost.
+
+    Attributes
+    ----------
+    centres
+        (k, 2) coordinates.
+    prices
+        (k,) squared distance each territory is favoured by.
+    cost
+        Fractional moment of inertia, the basis for choosing between starts.
+    residual
+        Largest relative deviation of a fractional load from its target.
+    """
+
+    centres: FloatArray
+    prices: FloatArray
+    cost: float
+    residual: float
+
+
+def balanced_power_diagram(
+    points: Points,
+    targets: FloatArray,
+    centres: FloatArray,
+    should_stop: Callable[[float], bool],
+) -> Diagram:
+    """Alternate prices (damped Newton) and centres (Lloyd) from the given centres.
+
+    `should_stop(fraction)` returning True ends it early with what there is.
+    """
+    prices = np.zeros(len(targets))
+    winner = nearest_territory(points.x, points.y, centres, prices)
+    for step in range(N_LLOYD_STEPS):
+        cooled = min(step / (COOLED_AT * N_LLOYD_STEPS), 1.0)
+        smoothing = _smoothing(centres, winner, WARM * (COOL / WARM) ** cooled)
+        is_thorough = step == 0 or step >= N_LLOYD_STEPS - 2
+        prices, seen = balance(
+            points,
+            targets,
+            centres,
+            prices,
+            smoothing,
+            MANY_PASSES if is_thorough else PASSES,
+            TIGHT if is_thorough else LOOSE,
+        )
+        winner = seen.winner
+        if step < N_LLOYD_STEPS - 1:
+            centres = _centroids(seen, centres)
+        if should_stop((step + 1) / N_LLOYD_STEPS):
+            break
+    return Diagram(centres, prices, _cost(seen), _residual(seen, targets))
+
+
+def balance(
+    points: Points,
+    targets: FloatArray,
+    centres: FloatArray,
+    prices: FloatArray,
+    smoothing: FloatArray,
+    n_passes: int,
+    precision: float,
+) -> tuple[FloatArray, Pass]:
+    """Return prices under which fractional loads meet the targets, and the last look.
+
+    Newton with a line search on the misplaced load (Kitagawa, Mérigot and Thibert, Journal
+    of the EMS 21, 2019, algorithm 1): full steps diverge, because a territory that has lost
+    all its points has no curvature, and capping price by price bends the direction, because
+    the territories of a city have to become dearer together.
+    """
+    seen = look(points, targets, centres, prices, smoothing)
+    length = 1.0
+    for _ in range(n_passes):
+        if _residual(seen, targets) < precision or length < SHORTEST_STEP:
+            break
+        diagonal = np.diag(seen.hessian)
+        ridge = 1e-6 * diagonal + 1e-9 * diagonal.mean() + 1e-12
+        step = solve_symmetric(seen.hessian + np.diag(ridge), targets - seen.loads)
+        trial = look(points, targets, centres, prices + length * step, smoothing)
+        if _misplaced(trial, targets) < (1 - 0.1 * length) * _misplaced(seen, targets):
+            prices, seen, length = prices + length * step, trial, min(2 * length, 1.0)
+        else:
+            length /= 3
+    return prices - prices.mean(), seen
+
+
+def _misplaced(seen: Pass, targets: FloatArray) -> float:
+    return float(np.abs(seen.loads - targets).sum())
+
+
+def _residual(seen: Pass, targets: FloatArray) -> float:
+    return float(np.abs(seen.loads / targets - 1).max())
+
+
+def _cost(seen: Pass) -> float:
+    safe = np.maximum(seen.loads, 1e-300)
+    squares = (seen.moments[:, 0] ** 2 + seen.moments[:, 1] ** 2) / safe
+    return float((seen.moments[:, 2] - squares).sum())
+
+
+def _centroids(seen: Pass, centres: FloatArray) -> FloatArray:
+    is_used = seen.loads > 1e-9
+    safe = np.where(is_used, seen.loads, 1.0)
+    return np.where(is_used[:, None], seen.moments[:, :2] / safe[:, None], centres)
+
+
+def _spacing(centres: FloatArray) -> FloatArray:
+    """(k,) squared distance of each centre to the nearest other, with a floor."""
+    squares = ((centres[:, None, :] - centres[None, :, :]) ** 2).sum(axis=2)
+    np.fill_diagonal(squares, np.inf)
+    nearest: FloatArray = squares.min(axis=1)
+    floor = 1e-6 * float(nearest.mean()) + 1e-12
+    return nearest.clip(min=floor)
+
+
+def _smoothing(centres: FloatArray, winner: IntArray, part: float) -> FloatArray:
+    """(n_points,) smoothing of each point, from the spacing of centres where it lies.
+
+    One smoothing for all would melt the centres of a dense city together, or leave the
+    country without curvature.
+    """
+    smoothing: FloatArray = part * _spacing(centres)[winner]
+    return smoothing
+
+
+@compiled
+def nearest_territory(
+    x: FloatArray, y: FloatArray, centres: FloatArray, prices: FloatArray
+) -> IntArray:
+    """Return (n,) territory with the least squared distance less price."""
+    nearest = np.empty(len(x), np.int32)
+    for point in range(len(x)):
+        least = np.inf
+        best = 0
+        for territory in range(len(prices)):
+            dx, dy = x[point] - centres[territory, 0], y[point] - centres[territory, 1]
+            cost = dx * dx + dy * dy - prices[territory]
+            if cost < least:
+                least = cost
+                best = territory
+        nearest[point] = best
+    return nearest
