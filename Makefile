@@ -44,8 +44,8 @@ format: $(STAMPS)/python ## Rewrite the code in the one style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Measure the solver; results belong into bench/RESULTS.md
-	$(BIN)/python -m bench.solver --all
+bench: setup ## Measure the solver on the instances of BAILIWICK_SHARED_DATA
+	$(BIN)/python -m bench.solver_table
 
 openapi: $(STAMPS)/python ## Renew docs/openapi.json
 	$(BIN)/bailiwick openapi > docs/openapi.json

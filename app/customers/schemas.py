@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from app.http.values import (
     Amount,
     Attributes,
+    Instant,
     Label,
     Latitude,
     Longitude,
@@ -47,7 +48,7 @@ class CustomerBody(StrictModel):
     revenue: Amount = 0
     visits_per_year: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] | None = None
     service_minutes: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] | None = None
-    last_visit_at: AwareDatetime | None = None
+    last_visit_at: Instant | None = None
     attributes: Attributes = {}
 
     @model_validator(mode="before")

@@ -1,8 +1,9 @@
 """Value types that bodies and queries share."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 ServiceClass = Literal["S", "A", "B", "C", "D"]
 Status = Literal["lead", "active", "inactive"]
@@ -16,6 +17,14 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _within_reason(instant: datetime) -> datetime:
+    # Python ends at the year 9999 and begins at 1; an hour's shift at either end overflows.
+    if not 1900 <= instant.year < 2200:
+        raise ValueError("must lie between the years 1900 and 2200")
+    return instant
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_within_reason)]
 SafeText = Annotated[str, AfterValidator(_without_nul)]
 Name = Annotated[SafeText, Field(min_length=1, max_length=300)]
 Label = Annotated[SafeText, Field(max_length=100)]

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from app.http.values import Name, RowId, StrictModel
+from app.http.values import Instant, Name, RowId, StrictModel
 
 PlanState = Literal["draft", "proposed", "approved", "published", "superseded", "archived"]
 Tolerance = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
@@ -44,7 +44,7 @@ class PlanRequest(StrictModel):
 class PublishRequest(StrictModel):
     """When a plan comes into force."""
 
-    effective_from: AwareDatetime | None = Field(default=None, description="By default now")
+    effective_from: Instant | None = Field(default=None, description="By default now")
     assign_reps: bool = Field(
         default=True, description="Give each territory the rep whose home is near"
     )

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import Query
-from pydantic import AwareDatetime
 
 from app.auth import Anyone
 from app.http.dependencies import Reading
 from app.http.places import AtPlace
 from app.http.routing import router
+from app.http.values import Instant
 from app.territories import repository
 from app.territories.schemas import BatchPlacements, LookupBatch, Placements
 
@@ -22,7 +22,7 @@ async def find_territories_at(
     session: Reading,
     caller: Anyone,
     layer: Annotated[int | None, Query(ge=1, lt=2**63, description="Layer id")] = None,
-    as_of: Annotated[AwareDatetime | None, Query(description="By default now")] = None,
+    as_of: Annotated[Instant | None, Query(description="By default now")] = None,
 ) -> Placements:
     """Return the territories that hold a point, one per layer with a plan in force."""
     places = await repository.find_territories(

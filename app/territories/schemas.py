@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from app.http.values import Latitude, Longitude, RowId, StrictModel
+from app.http.values import Instant, Latitude, Longitude, RowId, StrictModel
 
 
 class TerritoryRef(BaseModel):
@@ -51,7 +51,7 @@ class LookupBatch(StrictModel):
 
     points: Annotated[list[LookupPoint], Field(min_length=1, max_length=10_000)]
     layer: RowId | None = None
-    as_of: AwareDatetime | None = None
+    as_of: Instant | None = None
 
 
 class BatchPlacements(BaseModel):

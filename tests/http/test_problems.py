@@ -248,7 +248,7 @@ async def test_a_log_line_names_the_route_and_no_value_of_the_request(
     lines = [line for line in log_lines() if line["event"] == "request"]
     assert len(lines) == 1
     line = lines[0]
-    assert line["route"] == "/v1/customers/by-external-id/{external_id}"
+    assert line["route"] == "/v1/customers/by-external-id/{external_id:path}"
     assert (line["method"], line["status"], line["request_id"]) == ("PUT", 400, "id-1")
     assert line["duration_ms"] >= 0
     for private in ("Lin", "555", "secret"):

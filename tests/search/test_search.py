@@ -218,7 +218,9 @@ async def test_swapped_coordinates_are_named(client: httpx.AsyncClient) -> None:
     query = {"lon": 31.2, "lat": 121.4, "radius_m": 100}
     answer = await client.get("/v1/search/radius", params=query)
     assert answer.status_code == 422
-    assert "swapping longitude and latitude" in answer.json()["detail"]
+    (fault,) = answer.json()["errors"]
+    assert "swapping longitude and latitude" in fault["detail"]
+    assert fault["pointer"] == "/query/lat"
 
 
 async def test_an_unknown_parameter_is_refused(client: httpx.AsyncClient) -> None:
