@@ -16,7 +16,7 @@ from app.heatmap.endpoints import routes as heatmap
 from app.http import problems
 from app.http.limits import BodyLimitProblems
 from app.http.observing import ObservingMiddleware
-from app.http.page import MapPage
+from app.http.page import add_page
 from app.http.problems import Problem
 from app.http.service import routes as service
 from app.imports.endpoints import routes as imports
@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(routes, max_body_size=settings.max_body_bytes)
     page = settings.web_folder or BUILT_PAGE
     if page.is_dir():
-        app.mount("/", MapPage(directory=page, html=True), name="map-page")
+        add_page(app, page)
     app.add_middleware(BodyLimitProblems)
     app.add_middleware(ObservingMiddleware)
     return app

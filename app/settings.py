@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -61,6 +61,12 @@ class WorkSettings(BaseModel):
     suburban_below_km: float = Field(default=4.0, gt=0)
     longest_leg_km: float = Field(default=150.0, gt=0)
 
+    @model_validator(mode="after")
+    def _default_class_is_known(self) -> "WorkSettings":
+        if self.default_class not in self.classes:
+            raise ValueError(f"default_class {self.default_class!r} is not in the class table")
+        return self
+
 
 class FileSettingsSource(EnvSettingsSource):
     """Reads `BAILIWICK_NAME_FILE` where the plain variable is absent."""
@@ -72,7 +78,7 @@ class FileSettingsSource(EnvSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Settings of one process; see `docs/settings.md` for the operator's view."""
+    """Settings of one process; see docs/operations.md for the operator's view."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"

@@ -46,7 +46,7 @@ async def caller_of(
         return LOCAL_CALLER
     if credentials is None:
         raise Unauthenticated("Send an API key: Authorization: Bearer bw_…")
-    async with database_of(request).reading() as session:
+    async with database_of(request).reading_aside() as session:
         holder = await find_key(session, credentials.credentials)
     if holder is None:
         raise Unauthenticated("This API key is not valid.")

@@ -3,7 +3,9 @@
 import sys
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
+from sqlalchemy.exc import DataError, IntegrityError
 
 from app.cli import data, database, keys, plans, processes
 from app.cli.demo import demo
@@ -42,3 +44,15 @@ def main() -> None:
             place = fault.pointer or (f"row {fault.row}" if fault.row else fault.code)
             console.print(f"  {place}: {fault.detail}", highlight=False, markup=False)
         sys.exit(2 if isinstance(error, SetupError) else 1)
+    except ValidationError as error:
+        console = Console(stderr=True)
+        console.print("[bold red]Invalid input[/]")
+        for item in error.errors():
+            place = ".".join(map(str, item["loc"]))
+            console.print(f"  {place}: {item['msg']}", highlight=False, markup=False)
+        sys.exit(2)
+    except (IntegrityError, DataError) as error:
+        # The driver's own words name the constraint; the statement would not help anyone.
+        reason = str(error.orig).strip().splitlines()[-1]
+        Console(stderr=True).print(f"The database refuses this: {reason}", markup=False)
+        sys.exit(1)

@@ -44,6 +44,8 @@ def import_file(
     console.print(result["message"], highlight=False)
     if result["rejected"]:
         _show_faults(run_id)
+    if result["rejected"] == result["rows"] > 0:
+        raise typer.Exit(1)
 
 
 def _show_faults(run_id: int) -> None:

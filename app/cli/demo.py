@@ -16,6 +16,7 @@ import httpx
 import typer
 from sqlalchemy import select
 
+from app.cli.processes import is_loopback
 from app.cli.session import console, wait_for
 from app.db.access import Access
 from app.db.cluster import Cluster
@@ -44,19 +45,32 @@ def demo(
     """Start everything with sample data and say where to look; Ctrl-C stops it all."""
     given = {} if port is None else {"port": port}
     settings = load_settings(auth="off", log_level="warning", log_format="console", **given)
+    if not is_loopback(settings.host):
+        raise SetupError(
+            f"The demo lets everybody in, so it listens on loopback only, not on {settings.host}."
+        )
     _refuse_taken_port(settings)
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     with _database(settings):
         access = Access.of(settings)
         upgrade(access.owner_url, access.url.username)
-        with _process(settings, "worker"), _process(settings, "serve"):
+        with _process(settings, "worker") as worker, _process(settings, "serve") as server:
             try:
                 _wait_until_ready(settings)
                 asyncio.run(_fill(settings))
                 _say_where(settings)
-                signal.pause()
+                _watch(worker, server)
             except KeyboardInterrupt:
                 console.print("\nStopping …")
+
+
+def _watch(*processes: subprocess.Popen[bytes]) -> None:
+    """Wait until Ctrl-C; a process that ends by itself ends the whole."""
+    while True:
+        for process in processes:
+            if process.poll() is not None:
+                raise SetupError(f"A process ended by itself, with status {process.returncode}.")
+        time.sleep(1)
 
 
 def _interrupt() -> None:
@@ -94,7 +108,7 @@ def _database(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _process(settings: Settings, command: str) -> Iterator[None]:
+def _process(settings: Settings, command: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command of ours beside this one, in its own session: Ctrl-C is for us to pass on."""
     environment = os.environ | {
         "BAILIWICK_HOME": str(settings.home.absolute()),
@@ -110,7 +124,7 @@ def _process(settings: Settings, command: str) -> Iterator[None]:
         preexec_fn=lambda: die_with(parent),
     )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:

@@ -21,12 +21,20 @@ RoleName = Literal["admin", "planner", "manager", "rep", "viewer"]
 def create(
     name: Annotated[str, typer.Argument(help="Whose key it is")],
     role: Annotated[RoleName, typer.Option()] = "viewer",
-    rep_id: Annotated[int | None, typer.Option(help="For the roles rep and manager")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Valid for so many days")] = None,
+    rep_id: Annotated[
+        int | None, typer.Option(min=1, max=2**62, help="For the roles rep and manager")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Valid for so many days")
+    ] = None,
 ) -> None:
     """Make a key and print it; it cannot be shown again."""
     if role in ("rep", "manager") and rep_id is None:
         raise InvalidInput(f"The role {role} needs --rep-id: it says whose territories are seen.")
+    if role not in ("rep", "manager") and rep_id is not None:
+        raise InvalidInput(f"The role {role} sees everything; --rep-id would not limit it.")
+    if not name.strip():
+        raise InvalidInput("A key needs a name.")
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
 
     async def action(settings: Settings, database: Database) -> str:

@@ -90,7 +90,7 @@ def list_plans(layer: LayerName = "all", as_json: AsJson = False) -> None:
 
 
 def publish(
-    plan_id: Annotated[int, typer.Argument(help="The plan to bring into force")],
+    plan_id: Annotated[int, typer.Argument(min=1, max=2**62, help="The plan to bring into force")],
     as_json: AsJson = False,
 ) -> None:
     """Bring a plan into force now."""

@@ -65,32 +65,31 @@ async def wait_for(
     RunFailed
         With the run's own problem.
     """
-    async with database.reading() as session:
-        has_worker = bool(await session.scalar(LIVE_WORKER))
-    own_worker = None if has_worker else asyncio.create_task(work(settings, once=True))
-    try:
-        run = await _watch(database, run_id, is_quiet)
-    finally:
-        if own_worker is not None:
-            await own_worker
-    if run.state == "succeeded":
-        return run.result or {}
-    problem = run.error or {"detail": f"The run was {run.state}.", "errors": []}
-    faults = [Fault(**fault) for fault in problem.get("errors", [])]
-    raise RunFailed(problem["detail"], faults)
-
-
-async def _watch(database: Database, run_id: int, is_quiet: bool) -> RunView:
+    helper: asyncio.Task[None] | None = None
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, TimeElapsedColumn(), console=notes, disable=is_quiet) as bars:
         bar = bars.add_task("queued", total=1.0)
         while True:
             async with database.reading() as session:
                 run = RunView.of(await session.get_one(Run, run_id))
+                has_worker = bool(await session.scalar(LIVE_WORKER))
             bars.update(bar, description=run.phase, completed=run.progress)
             if is_over(run.state):
-                return run
+                break
+            # Asked again each time: a worker may die while its last sign of life is still fresh.
+            if helper is None and not has_worker:
+                helper = asyncio.create_task(work(settings, once=True))
+            if helper is not None and helper.done():
+                helper.result()
+                helper = None
             await asyncio.sleep(POLL_S)
+    if helper is not None:
+        await helper
+    if run.state == "succeeded":
+        return run.result or {}
+    problem = run.error or {"detail": f"The run was {run.state}.", "errors": []}
+    faults = [Fault(**fault) for fault in problem.get("errors", [])]
+    raise RunFailed(problem["detail"], faults)
 
 
 def print_json(value: Any) -> None:

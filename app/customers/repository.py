@@ -33,7 +33,7 @@ async def list_customers(
     """Return up to `limit` customers in the order of their ids."""
     statement = (
         _selection()
-        .where(scopes.customers(scope), Customer.id > after, *wanted.conditions())
+        .where(scopes.customers(scope), Customer.id > after, *wanted.conditions(scope))
         .order_by(Customer.id)
         .limit(limit)
     )

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import ColumnElement, and_, func, literal, or_
 
 from app.db.membership import belongs_to
+from app.db.scope import Scope, visible_territory_ids
 from app.db.spatial import box
 from app.db.tables import Customer
 from geo.bbox import BoundingBox
@@ -23,8 +24,12 @@ class CustomerFilter:
     bbox: BoundingBox | None = None
     external_id: str | None = None
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """Return the predicates on `customer`."""
+    def conditions(self, scope: Scope) -> list[ColumnElement[bool]]:
+        """Return the predicates on `customer`.
+
+        The scope decides which territories may be named: whoever could ask for the customers of a
+        plan that is not in force yet would learn of it.
+        """
         found: list[ColumnElement[bool]] = []
         if self.classes:
             found.append(Customer.class_.in_(self.classes))
@@ -43,6 +48,8 @@ class CustomerFilter:
             found.append(or_(*(_lies_in(part) for part in self.bbox.parts())))
         if self.territory_id is not None:
             found.append(belongs_to(self.territory_id))
+            if not scope.is_unlimited:
+                found.append(literal(self.territory_id).in_(visible_territory_ids(scope)))
         return found
 
 

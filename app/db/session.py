@@ -26,26 +26,13 @@ BUSY = ("57014", "55P03", "40P01", "40001")
 
 
 class Database:
-    """The pool of one process."""
+    """The pools of one process."""
 
     def __init__(self, url: URL, pool_size: int, statement_timeout_s: float | None) -> None:
-        timeout_ms = int((statement_timeout_s or 0) * 1000)
-        self.engine: AsyncEngine = create_async_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=2,
-            pool_pre_ping=True,
-            # Errors are logged, and bound values are names and places of people.
-            hide_parameters=True,
-            connect_args={
-                "options": f"-c search_path={SEARCH_PATH} -c statement_timeout={timeout_ms} "
-                "-c lock_timeout=10000 -c timezone=UTC -c jit=off "
-                "-c max_parallel_workers_per_gather=0",
-                "connect_timeout": 5,
-                "application_name": "bailiwick",
-            },
-        )
+        self.engine: AsyncEngine = _make_engine(url, pool_size, 2, statement_timeout_s)
+        # A request holds its own connection while it asks who calls. Were that answered from the
+        # same pool, as many requests at once as the pool is large would wait for each other.
+        self._caller_engine = _make_engine(url, 2, 10, statement_timeout_s)
 
     @classmethod
     def of(cls, settings: Settings, *, has_timeout: bool = True) -> "Database":
@@ -56,7 +43,15 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[ReadSession]:
         """Open one read-only snapshot: every statement in it sees the same instant."""
-        async with self._session(isolation_level="REPEATABLE READ") as session:
+        async with self._session(self.engine, isolation_level="REPEATABLE READ") as session:
+            async with session.begin():
+                await session.execute(text("SET TRANSACTION READ ONLY"))
+                yield ReadSession(session)
+
+    @asynccontextmanager
+    async def reading_aside(self) -> AsyncIterator[ReadSession]:
+        """Open a snapshot on connections kept apart, for what a request needs beside its own."""
+        async with self._session(self._caller_engine, isolation_level="REPEATABLE READ") as session:
             async with session.begin():
                 await session.execute(text("SET TRANSACTION READ ONLY"))
                 yield ReadSession(session)
@@ -64,15 +59,15 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[WriteSession]:
         """Open a transaction that commits when the block ends without an error."""
-        async with self._session(isolation_level="READ COMMITTED") as session:
+        async with self._session(self.engine, isolation_level="READ COMMITTED") as session:
             async with session.begin():
                 yield WriteSession(session)
 
     @asynccontextmanager
-    async def _session(self, **options: Any) -> AsyncIterator[AsyncSession]:
+    async def _session(self, engine: AsyncEngine, **options: Any) -> AsyncIterator[AsyncSession]:
         try:
             async with AsyncSession(
-                self.engine.execution_options(**options), expire_on_commit=False, autoflush=False
+                engine.execution_options(**options), expire_on_commit=False, autoflush=False
             ) as session:
                 yield session
         except (OperationalError, PoolTimeout) as error:
@@ -83,8 +78,31 @@ class Database:
             raise
 
     async def close(self) -> None:
-        """Close every connection of the pool."""
+        """Close every connection of the pools."""
         await self.engine.dispose()
+        await self._caller_engine.dispose()
+
+
+def _make_engine(
+    url: URL, pool_size: int, pool_timeout_s: float, statement_timeout_s: float | None
+) -> AsyncEngine:
+    timeout_ms = int((statement_timeout_s or 0) * 1000)
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout_s,
+        pool_pre_ping=True,
+        # Errors are logged, and bound values are names and places of people.
+        hide_parameters=True,
+        connect_args={
+            "options": f"-c search_path={SEARCH_PATH} -c statement_timeout={timeout_ms} "
+            "-c lock_timeout=10000 -c timezone=UTC -c jit=off "
+            "-c max_parallel_workers_per_gather=0",
+            "connect_timeout": 5,
+            "application_name": "bailiwick",
+        },
+    )
 
 
 def is_outage(error: Exception) -> bool:

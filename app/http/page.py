@@ -2,8 +2,11 @@
 
 from collections.abc import MutableMapping
 from os import PathLike, stat_result
+from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
@@ -14,8 +17,13 @@ CONTENT_POLICY = (
 )
 
 
-class MapPage(StaticFiles):
-    """Static files with the right cache headers."""
+class PageFiles(StaticFiles):
+    """The page's files; those in `assets/` have a hash in their names and never change."""
+
+    def __init__(self, folder: Path, *, are_hashed: bool) -> None:
+        super().__init__(directory=folder)
+        lasting = "public, max-age=31536000, immutable"
+        self._caching = lasting if are_hashed else "no-cache"
 
     def file_response(
         self,
@@ -24,11 +32,23 @@ class MapPage(StaticFiles):
         scope: MutableMapping[str, Any],
         status_code: int = 200,
     ) -> Response:
-        """Return a file; only what lies in `assets/` has a hash in its name."""
+        """Return a file with its cache and security headers."""
         response = super().file_response(full_path, stat_result, scope, status_code)
-        is_hashed = scope["path"].startswith("/assets/")
-        lasting = "public, max-age=31536000, immutable" if is_hashed else "no-cache"
-        response.headers["Cache-Control"] = lasting
+        response.headers["Cache-Control"] = self._caching
         response.headers["Content-Security-Policy"] = CONTENT_POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
+
+
+def add_page(app: FastAPI, folder: Path) -> None:
+    """Serve the page at `/` and its files at `/assets`.
+
+    Not the folder as a whole at `/`: it would answer for every unknown address of the API.
+    """
+    files = PageFiles(folder, are_hashed=False)
+
+    async def map_page(request: Request) -> Response:
+        return await files.get_response("index.html", request.scope)
+
+    app.add_route("/", map_page, methods=["GET", "HEAD"], include_in_schema=False)
+    app.mount("/assets", PageFiles(folder / "assets", are_hashed=True), name="assets")

@@ -9,7 +9,10 @@ from app.http.values import Label, Name, ServiceClass, Status, StrictModel
 
 
 class CustomerFilterBody(StrictModel):
-    """Which customers a layer is about; an absent member accepts any value."""
+    """Which customers a layer is about; an absent member accepts any value.
+
+    Without `status`, inactive customers belong to no territory of the layer.
+    """
 
     class_: Annotated[
         Annotated[list[ServiceClass], Field(min_length=1)] | None, Field(alias="class")

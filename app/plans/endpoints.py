@@ -27,6 +27,7 @@ from app.plans.schemas import (
 routes = router("plans")
 
 PlanId = Annotated[int, Path(ge=1, lt=2**63)]
+NOW = PublishRequest()
 AS_GEOJSON: dict[int | str, dict[str, Any]] = {
     200: {"content": {GEOJSON: {"schema": {"type": "object"}}}}
 }
@@ -95,12 +96,19 @@ async def get_plan_drift(plan_id: PlanId, session: Reading, caller: Planner) -> 
 
 @routes.post("/plans/{plan_id}:publish", status_code=201)
 async def publish_plan(
-    plan_id: PlanId, body: PublishRequest, session: Writing, caller: Planner
+    plan_id: PlanId, session: Writing, caller: Planner, body: PublishRequest = NOW
 ) -> PublicationView:
     """Bring a plan into force, now or from a later instant on."""
     return await publishing.publish(
         session, plan_id, body.effective_from, body.assign_reps, caller.name
     )
+
+
+@routes.post("/plans/{plan_id}:withdraw", status_code=204, response_class=Response)
+async def withdraw_plan(plan_id: PlanId, session: Writing, caller: Planner) -> Response:
+    """Take back the publication of a plan that has not come into force yet."""
+    await publishing.withdraw(session, plan_id)
+    return Response(status_code=204)
 
 
 def _as_csv(pairs: list[tuple[str, str]]) -> Response:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import Range
 
 from app.db.session import WriteSession, driver_connection
@@ -70,6 +70,41 @@ async def publish(
         published_by=published_by,
         owners=owners or 0,
     )
+
+
+async def withdraw(session: WriteSession, plan_id: int) -> None:
+    """Take back a publication that has not begun; what it was to end goes on.
+
+    Raises
+    ------
+    NotFound
+        When there is no such plan.
+    Conflict
+        When the plan has no publication that is still to begin.
+    """
+    plan = await session.get(Plan, plan_id)
+    if plan is None:
+        raise NotFound(f"There is no plan {plan_id}.")
+    await session.execute(select(Layer.id).where(Layer.id == plan.layer_id).with_for_update())
+    coming = await session.scalar(
+        select(Publication).where(
+            Publication.plan_id == plan_id, func.lower(Publication.during) > func.now()
+        )
+    )
+    if coming is None:
+        raise Conflict(f"Plan {plan_id} has no publication that is still to begin.")
+    starts = coming.during.lower
+    await session.delete(coming)
+    await session.flush()
+    await session.execute(
+        update(Publication)
+        .where(Publication.layer_id == plan.layer_id, func.upper(Publication.during) == starts)
+        .values(during=func.tstzrange(func.lower(Publication.during), None, "[)"))
+    )
+    own = select(Territory.id).where(Territory.plan_id == plan_id)
+    await session.execute(delete(TerritoryOwner).where(TerritoryOwner.territory_id.in_(own)))
+    plan.state = "draft"
+    plan.version += 1
 
 
 async def _start(session: WriteSession, wanted: datetime | None) -> datetime:

@@ -54,8 +54,13 @@ async def list_plans(
         statement = statement.where(Plan.layer_id == layer_id)
     if after:
         statement = statement.where(Plan.id < after)
-    rows = await session.execute(statement.limit(limit))
-    return [PlanSummary(**_summary(row.Plan, row.state_now)) for row in rows]
+    rows = (await session.execute(statement.limit(limit))).all()
+    summaries = [_summary(row.Plan, row.state_now) for row in rows]
+    if not scope.is_unlimited:
+        for number, summary in enumerate(summaries):
+            balance = [row async for row in _balance(session, scope, summary["id"])]
+            summaries[number] = _limited(summary, balance)
+    return [PlanSummary(**summary) for summary in summaries]
 
 
 async def get_plan(session: AnySession, scope: Scope, plan_id: int) -> PlanView:
@@ -71,14 +76,16 @@ async def get_plan(session: AnySession, scope: Scope, plan_id: int) -> PlanView:
     if row is None:
         raise NotFound(f"There is no plan {plan_id}.")
     plan: Plan = row.Plan
-    is_whole = scope.is_unlimited
+    balance = [territory async for territory in _balance(session, scope, plan_id)]
+    summary = _summary(plan, row.state_now)
+    if not scope.is_unlimited:
+        return PlanView(**_limited(summary, balance), balance=balance)
     return PlanView(
-        **_summary(plan, row.state_now),
+        **summary,
         parameters=plan.parameters,
         scores=plan.scores,
-        balance=[row async for row in _balance(session, scope, plan_id)],
-        # Where else there are customers is not for a caller who may see a few territories only.
-        components=[ComponentView(**c) for c in plan.components] if is_whole else [],
+        balance=balance,
+        components=[ComponentView(**component) for component in plan.components],
     )
 
 
@@ -127,9 +134,10 @@ async def get_manifest(session: AnySession, scope: Scope, plan_id: int) -> dict[
     NotFound
         When the plan does not exist or is out of scope.
     """
-    statement = select(Plan.manifest).where(Plan.id == plan_id, scopes.plans(scope))
+    statement = select(Plan.manifest).where(Plan.id == plan_id)
     manifest: dict[str, Any] | None = await session.scalar(statement)
-    if manifest is None:
+    # It tells of all customers, so it is for those who may see all.
+    if manifest is None or not scope.is_unlimited:
         raise NotFound(f"There is no plan {plan_id}.")
     return manifest
 
@@ -197,4 +205,19 @@ def _summary(plan: Plan, state_now: str) -> dict[str, Any]:
         "is_feasible": plan.scores["is_feasible"],
         "violations": plan.violations,
         "bbox": tuple(plan.scores["bbox"]),
+    }
+
+
+def _limited(summary: dict[str, Any], balance: list[TerritoryRow]) -> dict[str, Any]:
+    """Leave of a summary what the caller's own territories say; the rest is of other people."""
+    boxes = np.array([row.bbox for row in balance])
+    corners = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+    measures = balance[0].imbalance
+    return {
+        **summary,
+        "n_territories": len(balance),
+        "n_cells": sum(row.n_cells for row in balance),
+        "max_imbalance": {m: max(abs(row.imbalance[m]) for row in balance) for m in measures},
+        "violations": [],
+        "bbox": tuple(corners),
     }

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 from app.http.values import Instant, Name, RowId, StrictModel
 
 PlanState = Literal["draft", "proposed", "approved", "published", "superseded", "archived"]
-Tolerance = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+# Below a thousandth the search would only burn time: cells are never that even.
+Tolerance = Annotated[float, Field(ge=0.001, le=1, allow_inf_nan=False)]
 
 
 class Tolerances(StrictModel):
@@ -109,10 +110,12 @@ class PlanSummary(BaseModel):
 class PlanView(PlanSummary):
     """A plan with its balance table and the pieces of its region."""
 
-    parameters: dict[str, Any]
-    scores: dict[str, Any]
+    parameters: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
     balance: list[TerritoryRow]
-    components: list[ComponentView]
+    components: list[ComponentView] = Field(
+        default=[], description="Empty, as are scores and parameters, for callers of limited scope"
+    )
 
 
 class PublicationView(BaseModel):

@@ -17,7 +17,16 @@ from scipy.sparse.csgraph import connected_components
 from app.errors import Fault, InvalidInput
 from app.jobs.child_main import report
 from app.plans.pieces import Pieces, keep_large_pieces
-from balancing import BalancingError, Graph, Instance, Parameters, Progress, Result, design
+from balancing import (
+    BalancingError,
+    Graph,
+    Instance,
+    Parameters,
+    Progress,
+    Result,
+    Violation,
+    design,
+)
 from geo.adjacency import Adjacency, build_adjacency
 from geo.cells import cells_to_text, points_from_cells
 from geo.colouring import colour_territories
@@ -46,7 +55,8 @@ def main(folder: Path) -> None:
     try:
         _design(folder, request, cells12, activity)
     except GeoError as error:
-        raise InvalidInput(error.message, [Fault(error.code, error.message)]) from error
+        fault = Fault(error.code.replace("_", "-"), error.message)
+        raise InvalidInput(error.message, [fault]) from error
     except BalancingError as error:
         raise InvalidInput(str(error), [Fault(type(error).__name__, str(error))]) from error
 
@@ -73,7 +83,7 @@ def _design(
     document = {
         "territories": _scored(territories, order, ordinals, result, pieces),
         "scores": _scores(result, choice),
-        "violations": [_violation(violation) for violation in result.violations],
+        "violations": [_violation(v, order, pieces.cells) for v in result.violations],
         "components": pieces.document(result),
         "resolutions": [choice.resolution],
     }
@@ -160,6 +170,7 @@ def _draw(
     labels = shapely.point_on_surface(np.array(outlines, dtype=object))
     return [
         {
+            "code": territory_code(ordinal, n_territories),
             "n_cells": int(sizes[ordinal]),
             "components": int(pieces[ordinal]),
             "colour": int(colours[ordinal]),
@@ -237,5 +248,23 @@ def _scores(result: Result, choice: ResolutionChoice) -> dict[str, Any]:
     }
 
 
-def _violation(violation: Any) -> dict[str, Any]:
-    return {"code": violation.code, "message": violation.message, "facts": dict(violation.facts)}
+def _violation(
+    violation: Violation, order: NDArray[np.int32], cells: NDArray[np.uint64]
+) -> dict[str, Any]:
+    """Return a violation with the plan's codes and cells in place of the solver's numbers."""
+    facts: dict[str, Any] = dict(violation.facts)
+    message = violation.message
+    if "territory" in facts:
+        number = int(facts["territory"])
+        facts["territory"] = territory_code(int(order[number]), len(order))
+        message = message.replace(f"territory {number} ", f"{facts['territory']} ")
+    if "unit" in facts:
+        number = int(facts["unit"])
+        facts["unit"] = cells_to_text(cells[number : number + 1])[0]
+        message = message.replace(f"unit {number} ", f"cell {facts['unit']} ")
+    return {"code": violation.code, "message": message, "facts": facts}
+
+
+def territory_code(ordinal: int, n_territories: int) -> str:
+    """Return the code of a territory: T01, T02, … with as many digits as the plan needs."""
+    return f"T{ordinal + 1:0{max(2, len(str(n_territories)))}d}"

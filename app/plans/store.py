@@ -64,17 +64,16 @@ async def store_plan(
 def _rows(plan_id: int, folder: Path, territories: list[dict[str, Any]]) -> list[dict[str, Any]]:
     drawn = np.load(folder / "outlines.npz")
     outlines, overviews = _split(drawn, "outline"), _split(drawn, "overview")
-    n_digits = max(2, len(str(len(territories))))
     rows = []
     for ordinal, territory in enumerate(territories):
-        number = f"{ordinal + 1:0{n_digits}d}"
+        code = territory["code"]
         scored = ("n_cells", "components", "activity", "target", "imbalance", "bbox")
         scores = {name: territory[name] for name in scored}
         lon, lat = territory["label_point"]
         rows.append(
             {
-                "plan_id": plan_id, "ordinal": ordinal, "code": f"T{number}",
-                "name": f"Territory {number}", "colour": territory["colour"],
+                "plan_id": plan_id, "ordinal": ordinal, "code": code,
+                "name": f"Territory {code[1:]}", "colour": territory["colour"],
                 "lon": lon, "lat": lat,
                 "scores": orjson.dumps(scores).decode(),
                 "outline": outlines[ordinal], "overview": overviews[ordinal],

@@ -54,5 +54,5 @@ async def upsert_rep(
 
 @routes.delete("/reps/{rep_id}", status_code=204)
 async def delete_rep(rep_id: RepId, session: Writing, caller: Planner) -> None:
-    """Delete a rep; its territories become vacant."""
+    """Delete a rep who never had a territory; who was responsible when stays known."""
     await repository.delete_rep(session, rep_id)

@@ -88,16 +88,25 @@ async def upsert_rep(
 
 
 async def delete_rep(session: WriteSession, rep_id: int) -> None:
-    """Delete a rep; its territories become vacant.
+    """Delete a rep who was never responsible for anything.
 
     Raises
     ------
     NotFound
         When it does not exist.
+    Conflict
+        When it has or had territories, or has an API key.
     """
-    if (
-        await session.execute(delete(Rep).where(Rep.id == rep_id).returning(Rep.id))
-    ).first() is None:
+    statement = delete(Rep).where(Rep.id == rep_id).returning(Rep.id)
+    try:
+        async with session.begin_nested():
+            deleted = (await session.execute(statement)).first()
+    except IntegrityError as error:
+        if not isinstance(error.orig, ForeignKeyViolation):
+            raise
+        detail = "territories of this rep, now or before, or an API key name it"
+        raise Conflict(f"Rep {rep_id} cannot be deleted.", [Fault("in-use", detail)]) from None
+    if deleted is None:
         raise NotFound(f"There is no rep {rep_id}.")
 
 

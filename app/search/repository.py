@@ -54,7 +54,7 @@ async def find_customers(
     `links` is the JSON text of the answer's links.
     """
     here = geography(lon, lat)
-    conditions = [scopes.customers(scope), *wanted.conditions()]
+    conditions = [scopes.customers(scope), *wanted.conditions(scope)]
     if radius_m is not None:
         conditions.append(func.ST_DWithin(Customer.geog, here, radius_m))
     # A few more than asked for, because the index knows the order only roughly.

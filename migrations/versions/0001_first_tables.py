@@ -380,9 +380,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "role NOT IN ('rep', 'manager') OR rep_id IS NOT NULL", name=op.f("ck_api_key_rep")
         ),
-        sa.ForeignKeyConstraint(
-            ["rep_id"], ["rep.id"], name=op.f("fk_api_key_rep_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["rep_id"], ["rep.id"], name=op.f("fk_api_key_rep_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
         sa.UniqueConstraint("prefix", name=op.f("uq_api_key_prefix")),
     )
@@ -687,9 +685,7 @@ def upgrade() -> None:
             name="one_owner",
         ),
         sa.CheckConstraint("NOT isempty(during)", name=op.f("ck_territory_owner_during")),
-        sa.ForeignKeyConstraint(
-            ["rep_id"], ["rep.id"], name=op.f("fk_territory_owner_rep_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["rep_id"], ["rep.id"], name=op.f("fk_territory_owner_rep_id")),
         sa.ForeignKeyConstraint(
             ["territory_id"],
             ["territory.id"],

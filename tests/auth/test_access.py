@@ -1,5 +1,6 @@
 """Who may do what, and who sees which customers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -94,6 +95,16 @@ async def _seen(client: httpx.AsyncClient, **query: Any) -> set[str]:
 
 
 # Keys
+
+
+async def test_more_requests_at_once_than_connections_are_answered(
+    planner: httpx.AsyncClient, settings: Settings
+) -> None:
+    at_once = 3 * settings.pool_size
+
+    answers = await asyncio.gather(*(planner.get("/v1/layers") for _ in range(at_once)))
+
+    assert [answer.status_code for answer in answers] == [200] * at_once
 
 
 @pytest.mark.parametrize(

@@ -210,3 +210,37 @@ async def test_drift_is_none_right_after_publishing_and_shows_new_customers(
 
 async def test_drift_of_a_draft_is_refused(client: httpx.AsyncClient, plan_id: int) -> None:
     assert (await client.get(f"/v1/plans/{plan_id}/drift")).status_code == 409
+
+
+async def test_a_publication_that_has_not_begun_can_be_withdrawn(
+    client: httpx.AsyncClient, plan_id: int, other_plan_id: int
+) -> None:
+    await publish(client, plan_id)
+    later = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    await publish(client, other_plan_id, effective_from=later)
+
+    assert (await client.post(f"/v1/plans/{other_plan_id}:withdraw")).status_code == 204
+
+    params = {
+        "lon": 113.0,
+        "lat": 30.5,
+        "as_of": (datetime.now(UTC) + timedelta(days=3)).isoformat(),
+    }
+    (item,) = (await client.get("/v1/territories/at", params=params)).json()["items"]
+    assert item["plan_id"] == plan_id
+    assert (await client.get(f"/v1/plans/{other_plan_id}")).json()["state"] == "draft"
+    assert (await client.post(f"/v1/plans/{plan_id}:withdraw")).status_code == 409
+    assert (await publish(client, other_plan_id)).is_success
+
+
+async def test_a_rep_with_territories_cannot_be_deleted(
+    client: httpx.AsyncClient, plan_id: int
+) -> None:
+    rep = {"external_id": "R", "name": "R", "home_lon": 113, "home_lat": 30}
+    rep_id = (await client.post("/v1/reps", json=rep)).json()["id"]
+    await publish(client, plan_id)
+
+    answer = await client.delete(f"/v1/reps/{rep_id}")
+
+    assert answer.status_code == 409
+    assert answer.json()["errors"][0]["code"] == "in-use"

@@ -142,7 +142,8 @@ class TerritoryOwner(Base):
 
     id: Mapped[Id]
     territory_id: Mapped[int] = mapped_column(ForeignKey("territory.id", ondelete="CASCADE"))
-    rep_id: Mapped[int] = mapped_column(ForeignKey("rep.id", ondelete="CASCADE"))
+    # Who was responsible when must stay known, so such a rep cannot be deleted.
+    rep_id: Mapped[int] = mapped_column(ForeignKey("rep.id"))
     during: Mapped[Range[datetime]]
 
 

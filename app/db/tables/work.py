@@ -119,7 +119,7 @@ class ApiKey(Base):
     prefix: Mapped[str] = mapped_column(Text, unique=True)
     sha256: Mapped[bytes] = mapped_column(LargeBinary)
     role: Mapped[str] = mapped_column(Text)
-    rep_id: Mapped[int | None] = mapped_column(ForeignKey("rep.id", ondelete="CASCADE"))
+    rep_id: Mapped[int | None] = mapped_column(ForeignKey("rep.id"))
     created_at: Mapped[Timestamp]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
