@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import Range
 
@@ -172,6 +171,9 @@ async def _assign_reps(session: WriteSession, plan_id: int, starts: datetime) ->
 
     The sum of the distances from home to territory is least (Kuhn 1955, as in SciPy).
     """
+    # Here and not above: every command and every process would take longer to start.
+    from scipy.optimize import linear_sum_assignment
+
     territories = (
         await session.execute(
             select(
