@@ -83,7 +83,7 @@ def _design(
     document = {
         "territories": _scored(territories, order, ordinals, result, pieces),
         "scores": _scores(result, choice),
-        "violations": [_violation(v, order, pieces.cells) for v in result.violations],
+        "violations": [describe_violation(v, order, pieces.cells) for v in result.violations],
         "components": pieces.document(result),
         "resolutions": [choice.resolution],
     }
@@ -248,7 +248,7 @@ def _scores(result: Result, choice: ResolutionChoice) -> dict[str, Any]:
     }
 
 
-def _violation(
+def describe_violation(
     violation: Violation, order: NDArray[np.int32], cells: NDArray[np.uint64]
 ) -> dict[str, Any]:
     """Return a violation with the plan's codes and cells in place of the solver's numbers."""

@@ -59,6 +59,7 @@ async def test_the_map_page_does_not_answer_for_the_service(
     settings: Settings, tmp_path: Path, method: str, address: str, status: int
 ) -> None:
     (tmp_path / "index.html").write_text("<p>map</p>")
+    (tmp_path / "assets").mkdir()
     application = create_app(settings.model_copy(update={"web_folder": tmp_path}))
 
     async with client_of(application) as client:
