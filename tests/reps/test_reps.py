@@ -134,22 +134,31 @@ async def test_values_that_cannot_be_are_refused(
     assert answer.status_code == 422
 
 
-async def test_deleting_a_rep_leaves_its_territories_vacant_and_its_team_without_manager(
-    client: httpx.AsyncClient, database: Database
-) -> None:
-    plan = await put_in_force(database)
+async def test_deleting_a_rep_leaves_its_team_without_manager(client: httpx.AsyncClient) -> None:
     head = await _put(client, "head")
     rep = await _put(client, "rep", manager_id=head["id"])
-    async with database.writing() as session:
-        session.add(
-            TerritoryOwner(territory_id=plan.territories["T01"], rep_id=head["id"], during=ALWAYS)
-        )
 
     assert (await client.delete(f"/v1/reps/{head['id']}")).status_code == 204
 
     assert (await client.get(f"/v1/reps/{rep['id']}")).json()["manager_id"] is None
     assert (await client.get(f"/v1/reps/{head['id']}")).status_code == 404
     assert (await client.delete(f"/v1/reps/{head['id']}")).status_code == 404
+
+
+async def test_a_rep_who_was_ever_responsible_stays_known(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    plan = await put_in_force(database)
+    head = await _put(client, "head")
+    async with database.writing() as session:
+        session.add(
+            TerritoryOwner(territory_id=plan.territories["T01"], rep_id=head["id"], during=ALWAYS)
+        )
+
+    answer = await client.delete(f"/v1/reps/{head['id']}")
+
+    assert answer.status_code == 409
+    assert (await client.get(f"/v1/reps/{head['id']}")).status_code == 200
 
 
 async def test_the_list_holds_every_rep(client: httpx.AsyncClient) -> None:
