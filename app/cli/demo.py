@@ -50,7 +50,9 @@ def demo(
             f"The demo lets everybody in, so it listens on loopback only, not on {settings.host}."
         )
     _refuse_taken_port(settings)
-    signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+    # Both said outright: a shell starts background jobs with SIGINT ignored, and Python keeps that.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: _interrupt())
     with _database(settings):
         access = Access.of(settings)
         upgrade(access.owner_url, access.url.username)
