@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, NullPool, create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 import migrations
 from app.errors import SetupError
@@ -52,7 +53,7 @@ def _prepare(connection: Connection) -> None:
         try:
             with connection.begin_nested():
                 connection.execute(text(f"CREATE EXTENSION {extension}"))
-        except Exception as error:
+        except DBAPIError as error:
             raise SetupError(
                 f"The database lacks the extension {extension} and this role may not create it. "
                 f"Ask its administrator to run: CREATE EXTENSION {extension};"
