@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geo.adjacency import positions_in
+from geo.cell_sets import positions_in
 from geo.cells import CellArray, IntArray, distinct, edge_vertices, neighbour_rings
 from geo.sphere import FloatArray
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from geo.adjacency import positions_in, refuse_unsorted
+from geo.cell_sets import positions_in, refuse_unsorted
 from geo.cells import IntArray, ancestors, as_cells, resolutions
 from geo.errors import RegionError
 from geo.sphere import FloatArray
@@ -58,8 +58,9 @@ def activity_per_cell(
             "activity_mismatch", f"{len(customers)} customers, {len(values)} rows of activity"
         )
     inside = customers >= 0
+    rows = values[:, None] if values.ndim == 1 else values
     columns: list[FloatArray] = [
         np.bincount(customers[inside], column[inside], len(units)).astype(np.float64)
-        for column in values.reshape(len(values), -1).T
+        for column in rows.T
     ]
     return np.column_stack(columns).reshape(len(units), *values.shape[1:])

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
 
-from geo.adjacency import refuse_unsorted
 from geo.antimeridian import Polygonal, cut_rings
 from geo.borders import find_borders, ring_coordinates, trace_rings
+from geo.cell_sets import refuse_unsorted
 from geo.cells import IntArray, as_cells, boundary, single_resolution
 from geo.errors import CellError
 from geo.sphere import FloatArray

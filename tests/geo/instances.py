@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from geo.cells import CellArray, IntArray, cell_from_point, points_from_cells
+from geo.cells import CellArray, IntArray, cell_from_point, points_from_cells, resolutions
 from geo.sphere import unit_vectors
 
 # For properties tried on generated instances. Time is no property of a shared machine.
@@ -89,3 +89,35 @@ def neighbourhoods(draw: st.DrawFn) -> CellArray:
     kept = np.random.default_rng(draw(st.integers(0, 999))).random(len(cells))
     chosen = cells[kept < draw(st.sampled_from([0.5, 0.8, 1.0]))]
     return chosen if len(chosen) else cells
+
+
+@st.composite
+def mixed_neighbourhoods(draw: st.DrawFn, deepest: int = 3) -> CellArray:
+    """A neighbourhood with some of its cells split, and some of theirs, and a few left out."""
+    cells = draw(neighbourhoods())[:61]
+    generator = np.random.default_rng(draw(st.integers(0, 999)))
+    share = draw(st.sampled_from([0.05, 0.2, 0.5]))
+    for _ in range(draw(st.integers(1, deepest))):
+        finest = resolutions(cells) == resolutions(cells).max()
+        chosen = finest & (generator.random(len(cells)) < share)
+        chosen[generator.choice(np.flatnonzero(finest))] = True
+        cells = split(cells, chosen)
+    kept = generator.random(len(cells)) < draw(st.sampled_from([0.9, 1.0]))
+    return cells[kept] if kept.any() else cells
+
+
+def split(cells: CellArray, chosen: npt.NDArray[np.bool_]) -> CellArray:
+    """The cells with the chosen ones replaced by their children, sorted."""
+    children = [h3.cell_to_children(cell) for cell in cells[chosen].tolist()]
+    return np.sort(np.concatenate([cells[~chosen], *children]).astype(np.uint64))
+
+
+def finest_owners(cells: CellArray) -> tuple[dict[int, int], int]:
+    """The unit of every descendant of a mixed set at its finest resolution, by h3 alone."""
+    finest = int(resolutions(cells).max())
+    owners = {
+        int(fine): unit
+        for unit, cell in enumerate(cells.tolist())
+        for fine in h3.cell_to_children(cell, finest)
+    }
+    return owners, finest
