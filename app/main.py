@@ -19,6 +19,7 @@ from app.http.observing import ObservingMiddleware
 from app.http.page import add_page
 from app.http.problems import Problem
 from app.http.service import routes as service
+from app.http.streams import StreamSlots
 from app.imports.endpoints import routes as imports
 from app.jobs.endpoints import routes as runs
 from app.layers.endpoints import routes as layers
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = Database.of(settings)
+    app.state.stream_slots = StreamSlots(settings.max_event_streams)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     problems.install(app)
     for routes in SUBJECTS:

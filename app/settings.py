@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     pool_size: int = Field(default=8, ge=1, le=200)
     statement_timeout_s: float = Field(default=10, gt=0)
+    max_event_streams: int = Field(default=32, ge=1, le=1000)
     max_upload_bytes: int = Field(default=2**30, ge=1)
     max_body_bytes: int = Field(default=8 * 2**20, ge=1)
     child_memory_bytes: int = Field(default=4 * 2**30, ge=2**28)

@@ -57,6 +57,8 @@ async def run_child(
             stderr=stderr,
             env=_environment(context),
             limit=LONGEST_LINE,
+            # Ctrl-C in a terminal is for the parent alone: it decides how the run ends.
+            process_group=0,
         )  # fmt: skip
     watch = asyncio.create_task(_watch_memory(child.pid, context.settings.child_memory_bytes))
     try:

@@ -2,22 +2,36 @@
 
 from typing import Annotated
 
-from fastapi import Path, Query
-from sqlalchemy import ColumnElement, func, select, true, update
+from fastapi import Header, Path, Query, Response
+from sqlalchemy import ColumnElement, select, true
 
 from app.auth import Caller, Planner
 from app.db.session import AnySession
 from app.db.tables import Run
-from app.errors import Conflict, NotFound
-from app.http.dependencies import Reading, Writing
+from app.errors import NotFound
+from app.http.dependencies import AppDatabase, Reading, Writing
 from app.http.paging import Page, PagingParameters
 from app.http.routing import router
+from app.http.streams import StreamSlot
 from app.http.values import SafeText
+from app.jobs.events import RunEventStream, events_after, place_in_events
+from app.jobs.runs import cancel
 from app.jobs.schemas import RunState, RunView, is_over
 
 routes = router("runs")
 
 RunId = Annotated[int, Path(ge=1, lt=2**63)]
+LastEventId = Annotated[
+    str | None, Header(alias="Last-Event-ID", description="Of the last event that arrived")
+]
+STREAM = {
+    "text/event-stream": {
+        "schema": {"type": "string"},
+        "example": 'id: 7\nevent: progress\ndata: {"run_id": 3, "seq": 7, '
+        '"at": "2026-01-05T09:30:00Z", "state": "running", "phase": "annealing", '
+        '"progress": 0.42}\n\n',
+    }
+}
 
 
 @routes.get("/runs")
@@ -43,21 +57,44 @@ async def get_run(run_id: RunId, session: Reading, caller: Planner) -> RunView:
     return RunView.of(await _find(session, caller, run_id))
 
 
+@routes.get(
+    "/runs/{run_id}/events",
+    status_code=200,
+    response_class=RunEventStream,
+    responses={
+        200: {"description": "Events, until the run is over", "content": STREAM},
+        204: {"description": "The last event is known already: there is nothing to wait for"},
+    },
+)
+async def follow_run(
+    run_id: RunId,
+    session: Reading,
+    database: AppDatabase,
+    caller: Planner,
+    slot: StreamSlot,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Follow a run as server-sent events.
+
+    While it runs, at least one event `progress` every second: `run_id`, `seq`, `at`, `state`,
+    `phase`, `progress`. Then one event `end` with the whole run, and the stream closes. Who was cut
+    off sends the last id as `Last-Event-ID` and gets exactly the events after it, from any process.
+    The service closes a stream after ten minutes and when it stops: resume it. Comments keep the
+    connection alive.
+    """
+    run = await _find(session, caller, run_id)
+    after = await place_in_events(session, run_id, last_event_id)
+    if is_over(run.state) and not await events_after(session, run_id, after):
+        # A browser reconnects after every end; to this answer it does not.
+        return Response(status_code=204)
+    return RunEventStream(database, run_id, after)
+
+
 @routes.post("/runs/{run_id}:cancel", status_code=202)
 async def cancel_run(run_id: RunId, session: Writing, caller: Planner) -> RunView:
     """Ask a run to stop; a running one stops within about a second."""
     run = await _find(session, caller, run_id)
-    if is_over(run.state):
-        raise Conflict(f"Run {run_id} has {run.state} already.")
-    await session.execute(
-        update(Run)
-        .where(Run.id == run_id, Run.state == "queued")
-        .values(state="cancelled", phase="cancelled", finished_at=func.now())
-    )
-    await session.execute(
-        update(Run).where(Run.id == run_id, Run.state == "running").values(cancel_requested=True)
-    )
-    await session.refresh(run)
+    await cancel(session, run)
     return RunView.of(run)
 
 

@@ -14,7 +14,8 @@ from app.settings import Settings
 log = structlog.get_logger()
 
 Handler = Callable[[RunContext], Awaitable[None]]
-HEARTBEAT_S = 1.0
+# Each beat carries progress out and the user's wish to cancel in; both are promised in a second.
+HEARTBEAT_S = 0.4
 
 
 async def execute(

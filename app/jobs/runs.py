@@ -9,7 +9,8 @@ from sqlalchemy import func, select, update
 
 from app.db.session import Database, WriteSession
 from app.db.tables import Run
-from app.errors import ServiceError, StaleRun
+from app.errors import Conflict, ServiceError, StaleRun
+from app.jobs.schemas import is_over
 from app.settings import Settings
 
 MAX_ATTEMPTS = 3
@@ -39,7 +40,10 @@ class RunContext:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[WriteSession]:
-        """Open a transaction in which this worker is known to hold the run still.
+        """Open a transaction that commits only if this worker holds the run then.
+
+        The row of the run is locked at the end, not before: while results are written, heartbeats
+        go on and a user's wish to cancel comes through.
 
         Raises
         ------
@@ -47,12 +51,13 @@ class RunContext:
             When another worker has taken the run over.
         """
         async with self.database.writing() as session:
-            held = await session.scalar(
-                select(Run.id).where(*self._is_held()).with_for_update(of=Run)
-            )
-            if held is None:
+            if await session.scalar(select(Run.id).where(*self._is_held())) is None:
                 raise StaleRun(f"Run {self.run_id} was taken over or ended.")
             yield session
+            # Not the state: what ran in the transaction may have ended the run.
+            token = select(Run.fencing_token).where(Run.id == self.run_id)
+            if await session.scalar(token.with_for_update(of=Run)) != self.token:
+                raise StaleRun(f"Run {self.run_id} was taken over.")
 
     async def succeed(self, session: WriteSession, result: dict[str, Any]) -> None:
         """End the run within the transaction that writes its results.
@@ -132,6 +137,27 @@ async def claim(database: Database, settings: Settings, run_id: int) -> RunConte
         parameters=run.parameters, layer_id=run.layer_id, requested_by=run.requested_by,
         attempt=run.attempts, token=run.fencing_token,
     )  # fmt: skip
+
+
+async def cancel(session: WriteSession, run: Run) -> None:
+    """End a run that is queued, or ask the worker that holds it to stop.
+
+    Raises
+    ------
+    Conflict
+        When the run is over already.
+    """
+    if is_over(run.state):
+        raise Conflict(f"Run {run.id} has {run.state} already.")
+    await session.execute(
+        update(Run)
+        .where(Run.id == run.id, Run.state == "queued")
+        .values(state="cancelled", phase="cancelled", finished_at=func.now())
+    )
+    await session.execute(
+        update(Run).where(Run.id == run.id, Run.state == "running").values(cancel_requested=True)
+    )
+    await session.refresh(run)
 
 
 def error_document(error: ServiceError) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.db.tables import Run
+from app.db.tables import Run, RunEvent
 
 RunState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
@@ -32,6 +32,22 @@ class RunView(BaseModel):
     def of(cls, run: Run) -> "RunView":
         """Return the view of a run."""
         return cls(**{name: getattr(run, name) for name in cls.model_fields})
+
+
+class RunProgress(BaseModel):
+    """How far a run was at one moment; `seq` counts the events of the run from 1."""
+
+    run_id: int
+    seq: int = Field(ge=1)
+    at: datetime
+    state: RunState
+    phase: str
+    progress: float = Field(ge=0, le=1)
+
+    @classmethod
+    def of(cls, event: RunEvent) -> "RunProgress":
+        """Return the view of an event."""
+        return cls(**{name: getattr(event, name) for name in cls.model_fields})
 
 
 def is_over(state: str) -> bool:

@@ -214,6 +214,7 @@ async def test_the_service_s_own_addresses_need_no_key(client_as: ClientAs) -> N
         ("POST", "/v1/layers", {"name": "x"}),
         ("GET", "/v1/runs", None),
         ("GET", "/v1/runs/1", None),
+        ("GET", "/v1/runs/1/events", None),
         ("POST", "/v1/runs/1:cancel", None),
     ],
 )

@@ -20,7 +20,7 @@ DEGREES, METRES = AREA.format(4326), AREA.format(3857)
 CELL = 0x8C309963145C1FF
 NEXT_HOUR = "tstzrange(now(), now() + interval '1 hour')"
 
-# A row for every table; parents before children. Identity columns start at 1.
+# A row for every table of the first migration; parents before children. Identities start at 1.
 ROWS = (
     f"""INSERT INTO rep (external_id, name, home) VALUES ('r', 'R', {POINT})""",
     f"""INSERT INTO customer (external_id, name, geom, cell) VALUES ('c', 'C', {POINT}, {CELL})""",
@@ -103,9 +103,12 @@ def _fill(url: URL) -> None:
 
 
 def _counts(url: URL) -> dict[str, int]:
+    """Return the rows of each table of ours that exists at the revision."""
     with _connect(url) as connection:
         counts = {}
         for name in Base.metadata.tables:
+            if connection.execute("SELECT to_regclass(%s)", (name,)).fetchone() == (None,):
+                continue
             row = connection.execute(f"SELECT count(*) FROM {name}".encode()).fetchone()
             counts[name] = row[0] if row else 0
     return counts
@@ -121,11 +124,13 @@ def test_rows_survive_every_step_and_nothing_of_ours_is_left_at_base(empty_url: 
 
     assert upgrade(empty_url, None, "0001") == "0001"
     _fill(empty_url)
-    filled = _counts(empty_url)
-    assert min(filled.values()) > 0, "every table has a row, also those added since"
+    first = _counts(empty_url)
 
     assert upgrade(empty_url, APPLICATION_ROLE) == newest_revision()
-    assert _counts(empty_url) == filled
+    filled = _counts(empty_url)
+    assert filled.items() >= first.items()
+    assert filled.keys() == Base.metadata.tables.keys()
+    assert min(filled.values()) > 0, "every table has a row, also those added since"
     with _connect(empty_url) as connection:
         # The triggers and the queue have rows as well when they go.
         connection.execute("UPDATE customer SET potential = 5")
@@ -137,7 +142,7 @@ def test_rows_survive_every_step_and_nothing_of_ours_is_left_at_base(empty_url: 
     filled = _counts(empty_url)
 
     downgrade(empty_url, "0001")
-    assert _counts(empty_url) == filled
+    assert _counts(empty_url) == {name: filled[name] for name in first}
 
     upgrade(empty_url, APPLICATION_ROLE)
     assert _counts(empty_url) == filled

@@ -13,6 +13,7 @@ from app.db.session import Database
 from app.imports import job
 from app.imports.schemas import read_request
 from app.imports.service import submit_file
+from app.jobs import execution
 from app.jobs.execution import execute
 from app.settings import Settings
 from tests.conftest import REPOSITORY
@@ -63,6 +64,8 @@ async def test_a_run_killed_after_its_merge_tells_what_the_merge_did(
 
     with monkeypatch.context() as patch:
         patch.setattr(job, "refresh_work", die)
+        # No beat in between may find out that the run was taken away.
+        patch.setattr(execution, "HEARTBEAT_S", 60)
         with pytest.raises(asyncio.CancelledError):
             await execute(database, settings, HANDLERS, run_id)
     await execute(database, settings, HANDLERS, run_id)

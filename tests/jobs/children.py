@@ -21,6 +21,7 @@ def main(folder: Path) -> None:
         "swell": swell,
         "sleep": sleep,
         "look": look,
+        "creep": creep,
     }
     actions[(folder / "what.txt").read_text()](folder)
 
@@ -58,6 +59,14 @@ def swell(folder: Path) -> None:
 def sleep(folder: Path) -> None:
     """Do nothing for long."""
     time.sleep(60)
+
+
+def creep(folder: Path) -> None:
+    """Report a little more, again and again, for as long as `seconds.txt` says."""
+    seconds, started = float((folder / "seconds.txt").read_text()), time.monotonic()
+    while (part := (time.monotonic() - started) / seconds) < 1:
+        report("creeping", part)
+        time.sleep(0.02)
 
 
 def look(folder: Path) -> None:

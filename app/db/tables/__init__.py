@@ -13,7 +13,7 @@ from app.db.tables.planning import (
     Territory,
     TerritoryOwner,
 )
-from app.db.tables.work import ApiKey, Artifact, ImportFault, Run, Upload, UploadChunk
+from app.db.tables.work import ApiKey, Artifact, ImportFault, Run, RunEvent, Upload, UploadChunk
 
 __all__ = [
     "ActivityCell",
@@ -33,6 +33,7 @@ __all__ = [
     "Publication",
     "Rep",
     "Run",
+    "RunEvent",
     "Territory",
     "TerritoryOwner",
     "Upload",

@@ -53,6 +53,22 @@ class Run(Base):
     finished_at: Mapped[datetime | None]
 
 
+class RunEvent(Base):
+    """What a run told at one moment; a trigger on `run` writes these (migration 0003).
+
+    `seq` counts from 1 within the run, in the order in which its changes were committed.
+    """
+
+    __tablename__ = "run_event"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(Text)
+    phase: Mapped[str] = mapped_column(Text)
+    progress: Mapped[float]
+
+
 class ImportFault(Base):
     """One refused row of an import, or a problem of the whole file (`row` null)."""
 
