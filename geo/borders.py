@@ -4,6 +4,12 @@ Borders are found by topology and only then given coordinates. Three cells meet 
 of the grid, on pentagons too, so three ids name a vertex without any rounding, and whoever asks
 for it gets the very same numbers. This is what makes neighbouring outlines identical along their
 border.
+
+Between cells of two resolutions the border runs along the finer ones, so each stretch is as fine
+as the finer of the two units at it. Every vertex of a cell is also one of its descendants', and
+takes its numbers from the coarsest three cells of the set's resolutions that meet there. The
+zigzag of finer edges stays within a sixth of an edge's length of the edge, in sectors that do not
+meet those of other edges; hence stretches of different resolutions cannot cross.
 """
 
 from __future__ import annotations
@@ -13,9 +19,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geo.cell_sets import positions_in
-from geo.cells import CellArray, IntArray, distinct, edge_vertices, neighbour_rings
+from geo.cell_sets import FINER, distinct_resolutions, owners_of
+from geo.cells import (
+    CellArray,
+    IntArray,
+    ancestors,
+    distinct,
+    edge_vertices,
+    neighbour_rings,
+    resolutions,
+)
 from geo.sphere import FloatArray
+from geo.walks import refined, ring_edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +59,45 @@ class Borders:
 
 
 def find_borders(cells: CellArray, alignment: IntArray) -> Borders:
-    """Borders of an alignment of sorted cells of one resolution; negative means no territory."""
+    """Borders of an alignment of sorted cells; negative means no territory.
+
+    Cells may be of several resolutions, none inside another.
+    """
     rings = neighbour_rings(cells)
-    places = positions_in(cells, rings)
-    across = np.where(places >= 0, alignment[places], -1)
-    own = alignment[:, None]
-    unit, position = np.nonzero((rings != 0) & (own >= 0) & (own != across))
-    starts, ends = _vertex_triples(cells, rings, unit, position)
-    grid = _Grid(distinct(np.concatenate([starts, ends])))
+    owners = owners_of(cells, rings)
+    is_border = (owners == FINER) | (alignment[:, None] != _aligned(alignment, owners))
+    near = ring_edges(cells, rings, owners, is_border & (alignment >= 0)[:, None])
+    edges = refined(cells, near)
+    edges = edges.taken(alignment[edges.unit] != _aligned(alignment, edges.owner))
+    levels = distinct_resolutions(cells)
+    starts = _coarsest(np.column_stack([edges.inner, edges.before, edges.outer]), levels)
+    ends = _coarsest(np.column_stack([edges.inner, edges.outer, edges.after]), levels)
+    grid = _Grid(distinct(np.concatenate([*starts.T, *ends.T, edges.inner, edges.outer])))
     keys = np.concatenate([grid.vertex_keys(starts), grid.vertex_keys(ends)])
     keys, rows = np.unique(keys, return_inverse=True)
     return Borders(
-        territory=alignment[unit],
-        start=rows[: len(unit)],
-        end=rows[len(unit) :],
-        bends=grid.bends(cells[unit], rings[unit, position]),
+        territory=alignment[edges.unit],
+        start=rows[: len(edges.unit)],
+        end=rows[len(edges.unit) :],
+        bends=grid.bends(edges.inner, edges.outer),
         vertices=_off_the_antimeridian(grid.vertices(keys)),
     )
 
 
-def _vertex_triples(
-    cells: CellArray, rings: CellArray, unit: IntArray, position: IntArray
-) -> tuple[CellArray, CellArray]:
-    """The three cells at the start and at the end of each edge, counter-clockwise round it."""
-    n_neighbours = np.where(rings[unit, 5] == 0, 5, 6)
-    before = rings[unit, (position - 1) % n_neighbours]
-    opposite = rings[unit, position]
-    after = rings[unit, (position + 1) % n_neighbours]
-    return (
-        np.column_stack([cells[unit], before, opposite]),
-        np.column_stack([cells[unit], opposite, after]),
-    )
+def _aligned(alignment: IntArray, owners: IntArray) -> IntArray:
+    """Territory of the owners, -1 where there is none."""
+    return np.where(owners >= 0, alignment[owners], -1)
+
+
+def _coarsest(triples: CellArray, levels: list[int]) -> CellArray:
+    """Each vertex, given by the three cells there, by the coarsest three that meet there."""
+    for level in range(levels[-1], levels[0], -1):
+        here = np.flatnonzero(resolutions(triples[:, 0]) == level)
+        parents = ancestors(triples[here].ravel(), level - 1).reshape(-1, 3)
+        first, second, third = parents.T
+        meet = (first != second) & (second != third) & (third != first)
+        triples[here[meet]] = parents[meet]
+    return triples
 
 
 class _Grid:

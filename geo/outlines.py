@@ -11,8 +11,8 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from geo.antimeridian import Polygonal, cut_rings
 from geo.borders import find_borders, ring_coordinates, trace_rings
-from geo.cell_sets import refuse_unsorted
-from geo.cells import IntArray, as_cells, boundary, single_resolution
+from geo.cell_sets import refuse_overlapping, refuse_unsorted
+from geo.cells import IntArray, as_cells, boundary, resolutions
 from geo.errors import CellError
 from geo.sphere import FloatArray
 
@@ -28,12 +28,15 @@ def territory_outlines(
 
     Outlines are valid; touching territories have identical vertices along their border; shells
     run counter-clockwise and holes clockwise (RFC 7946 §3.1.6); what crosses the antimeridian is
-    cut there (§3.1.9). No two territories overlap and together they leave no gap.
+    cut there (§3.1.9). No two territories overlap and together they leave no gap. A customer's
+    place is in the outline of the territory of its unit, or beyond its border by at most a sixth
+    of an edge of that unit: membership is logical, and descendants stick out of a cell so far.
+    Where resolutions meet, the border runs along the finer cells.
 
     Parameters
     ----------
     cells : (n_units,) uint64
-        Distinct cells of one resolution, in any order.
+        Distinct cells, in any order; of several resolutions if none lies inside another.
     alignment : (n_units,) int
         Territory of each cell from 0; negative for cells of none.
     n_territories
@@ -42,7 +45,7 @@ def territory_outlines(
     Raises
     ------
     CellError
-        ``mixed_resolutions``, ``not_a_cell``, ``cells_not_sorted`` for a cell given twice,
+        ``cells_overlap``, ``not_a_cell``, ``cells_not_sorted`` for a cell given twice,
         ``alignment_mismatch``.
     """
     ids, territories = _sorted_pairs(cells, alignment)
@@ -52,7 +55,6 @@ def territory_outlines(
         raise CellError("alignment_mismatch", f"territory {highest} of {n_territories}")
     if len(ids) == 0:
         return [Polygon() for _ in range(n_territories)]
-    single_resolution(ids)
     borders = find_borders(ids, territories)
     order, offsets = trace_rings(borders)
     coordinates, ring_of_vertex = ring_coordinates(borders, order, offsets)
@@ -63,10 +65,12 @@ def territory_outlines(
 
 
 def cell_outlines(cells: npt.ArrayLike) -> list[Polygonal]:
-    """The outline of every cell by itself, in the order given; cells of one resolution.
+    """The outline of every cell by itself, a plain hexagon or pentagon, in the order given.
 
-    What `territory_outlines` gives when every cell is a territory, thirty times faster: borders
-    need not be found. Only the few cells at the antimeridian take the long way.
+    For cells of one resolution this is what `territory_outlines` gives when every cell is a
+    territory, thirty times faster: borders need not be found. Only the few cells at the
+    antimeridian take the long way. Cells of different resolutions do not tile: along their
+    border the hexagons overlap, or leave gaps, by up to a seventh of the coarser one's edge.
     """
     ids = as_cells(cells)
     vertices, offsets = boundary(ids)
@@ -81,8 +85,11 @@ def cell_outlines(cells: npt.ArrayLike) -> list[Polygonal]:
     lon = vertices[:, 0]
     width = np.maximum.reduceat(lon, firsts) - np.minimum.reduceat(lon, firsts)
     across = np.flatnonzero(width > 180.0)
-    if len(across):
-        outlines[across] = territory_outlines(ids[across], np.arange(len(across)))
+    levels = resolutions(ids[across])
+    for level in np.unique(levels):
+        # Apart, or the borders between cells of several resolutions would follow the finer ones.
+        alike = across[levels == level]
+        outlines[alike] = territory_outlines(ids[alike], np.arange(len(alike)))
     return cast("list[Polygonal]", list(outlines))
 
 
@@ -106,6 +113,7 @@ def _sorted_pairs(
         )
     order = np.argsort(ids)
     refuse_unsorted(ids[order])
+    refuse_overlapping(ids[order])
     return ids[order], territories[order]
 
 

@@ -6,19 +6,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geo.antimeridian import cut_rings
-from geo.cells import area_km2, base_cells, cell_from_point, descendants, points_from_cells
+from geo.cells import (
+    area_km2,
+    base_cells,
+    cell_from_point,
+    descendants,
+    neighbour_rings,
+    points_from_cells,
+    resolutions,
+)
 from geo.errors import CellError
 from geo.fill import fill
 from geo.outlines import cell_outlines, simplified_outlines, territory_outlines
-from geo.sphere import polygon_area_km2
+from geo.sphere import EARTH_RADIUS_M, polygon_area_km2
 from tests.geo.instances import (
     NOTABLE_PLACES,
     PENTAGONS_4,
     disk,
     disk_around,
+    finest_owners,
     law,
+    mixed_neighbourhoods,
     nearest_seed,
     neighbourhoods,
+    split,
 )
 
 
@@ -178,9 +189,9 @@ def test_the_order_of_the_cells_does_not_matter():
 
 def test_input_that_cannot_be_drawn_is_refused():
     cells = disk(9.0, 50.0, 7, 1)
-    with pytest.raises(CellError) as mixed:
-        territory_outlines([*cells.tolist(), int(base_cells()[0])], np.zeros(8))
-    assert mixed.value.code == "mixed_resolutions"
+    with pytest.raises(CellError) as inside:
+        territory_outlines([*cells.tolist(), h3.cell_to_center_child(int(cells[0]))], np.zeros(8))
+    assert inside.value.code == "cells_overlap"
     with pytest.raises(CellError) as twice:
         territory_outlines(np.repeat(cells, 2), np.zeros(14))
     assert twice.value.code == "cells_not_sorted"
@@ -219,3 +230,86 @@ def test_single_cells_are_drawn_as_territories_of_one_cell_are(cells):
     for outline, expected in zip(one_by_one, together, strict=True):
         assert outline.is_valid
         assert outline.symmetric_difference(expected).area < 1e-9
+
+
+@law
+@given(mixed_neighbourhoods(), st.integers(1, 4), st.integers(0, 99))
+def test_outlines_of_mixed_resolutions_tile_for_any_alignment_anywhere(cells, k, seed):
+    alignment = np.random.default_rng(seed).integers(-1, k, len(cells))
+    outlines = territory_outlines(cells, alignment, k)
+    (whole,) = territory_outlines(cells, np.where(alignment >= 0, 0, -1), 1)
+
+    assert np.all(shapely.is_valid(outlines))
+    assert shapely.coverage_is_valid(outlines)
+    union = shapely.union_all(outlines)
+    assert union.symmetric_difference(whole).area == pytest.approx(0.0, abs=1e-12)
+    assert sum(outline.area for outline in outlines) == pytest.approx(union.area)
+    lon, lat = points_from_cells(cells)
+    for territory, outline in enumerate(outlines):
+        assert np.array_equal(shapely.contains_xy(outline, lon, lat), alignment == territory)
+
+
+@law
+@given(mixed_neighbourhoods(), st.integers(0, 99))
+def test_outlines_leave_members_outside_by_a_sixth_of_their_cells_edge_at_most(cells, seed):
+    lon, lat = points_from_cells(cells)
+    if np.abs(lat).max() > 85.0 or np.ptp(lon) > 180.0:
+        return  # Distances are measured on a map here.
+    alignment = np.random.default_rng(seed).integers(0, 3, len(cells))
+    outlines = np.array(territory_outlines(cells, alignment), dtype=object)
+    owners, finest = finest_owners(cells)
+    fine = descendants(cells, min(finest + 1, 12))
+    unit = np.array([owners[h3.cell_to_parent(cell, finest)] for cell in fine.tolist()])
+    scale = np.cos(np.radians(lat.mean()))
+    on_map = shapely.transform(outlines, lambda xy: xy * [scale, 1.0])
+    fine_lon, fine_lat = points_from_cells(fine)
+    members = shapely.points(fine_lon * scale, fine_lat)
+    gaps_m = np.radians(shapely.distance(members, on_map[alignment[unit]])) * EARTH_RADIUS_M
+    edges_m = 1e3 * np.sqrt(area_km2(cells) * 2.0 / 27.0**0.5)
+    # 0.144 of an edge in the plane, and the grid is no plane.
+    assert np.all(gaps_m <= edges_m[unit] * (0.2 if resolutions(cells)[0] < 5 else 1 / 6))
+
+
+def test_a_cell_split_twice_adds_few_vertices_to_a_border():
+    cells = disk(9.0, 50.0, 6, 6)
+    centre = cells == cell_from_point(9.0, 50.0, 6)
+    once = split(cells, centre)
+    twice = split(once, resolutions(once) == 7)
+    plain, fine = (
+        territory_outlines(some, (points_from_cells(some)[0] < 9.0).astype(int))
+        for some in (cells, twice)
+    )
+    assert shapely.coverage_is_valid(fine)
+    added = shapely.get_num_coordinates(fine).sum() - shapely.get_num_coordinates(plain).sum()
+    # Both sides of a line through 49 cells, and of the half of 54 edges round them.
+    assert 0 < added < 2 * (49 + 54)
+
+
+def test_splitting_cells_inside_a_territory_does_not_change_its_outline():
+    cells = disk(9.0, 50.0, 6, 8)
+    alignment = nearest_seed(cells, 3, seed=1)
+    rings = neighbour_rings(cells)
+    around = alignment[np.minimum(np.searchsorted(cells, rings), len(cells) - 1)]
+    inner = np.isin(rings, cells).all(axis=1) & (around == alignment[:, None]).all(axis=1)
+    mixed = split(cells, inner)
+    parents = [h3.cell_to_parent(cell, 6) for cell in mixed.tolist()]
+    outlines = territory_outlines(mixed, alignment[np.searchsorted(cells, parents)])
+    for one, other in zip(territory_outlines(cells, alignment), outlines, strict=True):
+        assert one.equals_exact(other)
+
+
+def test_the_territories_of_a_world_of_mixed_cells_fill_the_map():
+    cells = descendants(base_cells(), 1)
+    cells = split(cells, np.random.default_rng(0).random(len(cells)) < 0.3)
+    outlines = territory_outlines(cells, np.arange(len(cells)) % 7)
+    assert shapely.coverage_is_valid(outlines)
+    assert shapely.union_all(outlines).area == pytest.approx(360 * 180)
+
+
+@law
+@given(mixed_neighbourhoods())
+def test_single_cells_of_mixed_resolutions_are_drawn_by_themselves(cells):
+    together = np.array(cell_outlines(cells), dtype=object)
+    for level in np.unique(resolutions(cells)):
+        alike = resolutions(cells) == level
+        assert np.all(shapely.equals(together[alike], cell_outlines(cells[alike])))
