@@ -1,7 +1,9 @@
 """What the commands share: a database, a run to wait for, output for people or for scripts."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import orjson
@@ -12,8 +14,9 @@ from sqlalchemy import text
 
 from app.db.session import Database
 from app.db.tables import Run
-from app.errors import Fault, ServiceError
+from app.errors import Conflict, Fault, ServiceError
 from app.http.logs import configure_logs
+from app.jobs.runs import cancel
 from app.jobs.schemas import RunView, is_over
 from app.settings import Settings, load_settings
 from app.worker import work
@@ -24,6 +27,7 @@ console = Console()
 notes = Console(stderr=True)
 
 POLL_S = 0.2
+CANCELLED_WITHIN_S = 5.0
 LIVE_WORKER = text("""
     -- A worker that has given a sign of life lately will take what is queued.
     SELECT count(*) FROM jobs.procrastinate_workers
@@ -56,18 +60,32 @@ def with_database(action: Callable[[Settings, Database], Awaitable[T]]) -> T:
 async def wait_for(
     settings: Settings, database: Database, run_id: int, is_quiet: bool
 ) -> dict[str, Any]:
-    """Wait until a run is over, with a bar; return its result.
+    """Wait until a run is over, with a bar in a terminal; return its result.
 
-    Where no worker is running, this process does the work itself.
+    Where no worker is running, this process does the work itself. Ctrl-C cancels the run.
 
     Raises
     ------
     RunFailed
         With the run's own problem.
     """
+    try:
+        run = await _watch(settings, database, run_id, is_quiet)
+    except asyncio.CancelledError:
+        await _cancel(database, run_id)
+        raise
+    if run.state == "succeeded":
+        return run.result or {}
+    problem = run.error or {"detail": f"The run was {run.state}.", "errors": []}
+    faults = [Fault(**fault) for fault in problem.get("errors", [])]
+    raise RunFailed(problem["detail"], faults)
+
+
+async def _watch(settings: Settings, database: Database, run_id: int, is_quiet: bool) -> RunView:
     helper: asyncio.Task[None] | None = None
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=notes, disable=is_quiet) as bars:
+    is_shown = not is_quiet and notes.is_terminal and console.is_terminal
+    with Progress(*columns, TimeElapsedColumn(), console=notes, disable=not is_shown) as bars:
         bar = bars.add_task("queued", total=1.0)
         while True:
             async with database.reading() as session:
@@ -85,11 +103,25 @@ async def wait_for(
             await asyncio.sleep(POLL_S)
     if helper is not None:
         await helper
-    if run.state == "succeeded":
-        return run.result or {}
-    problem = run.error or {"detail": f"The run was {run.state}.", "errors": []}
-    faults = [Fault(**fault) for fault in problem.get("errors", [])]
-    raise RunFailed(problem["detail"], faults)
+    return run
+
+
+async def _cancel(database: Database, run_id: int) -> None:
+    """Cancel a run that nobody waits for any more, and say how that went."""
+    notes.print(f"Cancelling run {run_id} …", highlight=False)
+    async with database.writing() as session:
+        with suppress(Conflict):
+            await cancel(session, await session.get_one(Run, run_id))
+    give_up = time.monotonic() + CANCELLED_WITHIN_S
+    state = "running"
+    while not is_over(state) and time.monotonic() < give_up:
+        await asyncio.sleep(POLL_S / 4)
+        async with database.reading() as session:
+            state = (await session.get_one(Run, run_id)).state
+    if is_over(state):
+        notes.print(f"Run {run_id} has {'been ' * (state == 'cancelled')}{state}.", highlight=False)
+    else:
+        notes.print(f"Run {run_id} will stop when its worker answers.", highlight=False)
 
 
 def print_json(value: Any) -> None:
