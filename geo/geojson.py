@@ -1,4 +1,4 @@
-"""Polygons out of GeoJSON that strangers sent.
+"""Polygons and barriers out of GeoJSON that strangers sent.
 
 The document comes parsed; it is walked here by hand to a fixed depth, and only plain lists of
 checked numbers reach GEOS, which crashes on deep nesting. Faults name their place as a JSON
@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 import shapely
-from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry import LineString, MultiLineString, MultiPolygon, Polygon
 
 from geo.antimeridian import Polygonal, onto_one_map
 from geo.errors import GeometryError
@@ -21,6 +21,8 @@ from geo.sphere import FloatArray
 from geo.validity import refuse_invalid
 
 DEFAULT_MAX_VERTICES = 50_000
+
+Barrier = LineString | MultiLineString | Polygonal
 
 _TYPES = frozenset(
     {
@@ -37,6 +39,8 @@ _TYPES = frozenset(
 )
 _CRS84 = frozenset({"OGC:CRS84", "CRS84", "EPSG:4326", "WGS84", "URN:OGC:DEF:CRS:OGC:1.3:CRS84"})
 _MIN_RING_POSITIONS = 4
+_POLYGONS = ("Polygon", "MultiPolygon")
+_LINES = ("LineString", "MultiLineString")
 
 
 def polygon_from_geojson(obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES) -> Polygonal:
@@ -65,7 +69,42 @@ def polygon_from_geojson(obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES) -> 
         ``ring_not_closed``, ``encloses_pole``. Shape: ``self_intersection`` and the other
         reasons of `geo.validity`, with ``lon`` and ``lat`` of the place.
     """
-    geometry, pointer = _find_geometry(obj)
+    geometry, pointer = _find_geometry(obj, _POLYGONS, "not_a_polygon")
+    on_map = onto_one_map(_polygonal(geometry, pointer, max_vertices))
+    refuse_invalid(on_map, f"{pointer}/coordinates")
+    return shapely.orient_polygons(on_map)
+
+
+def barrier_from_geojson(obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES) -> Barrier:
+    """The lines or polygons of a GeoJSON object, wrapped as `polygon_from_geojson` allows.
+
+    For `geo.barriers.crossed_links`. Polygons are those of `polygon_from_geojson`. Lines run on
+    past ±180 where they cross the antimeridian the shorter way round; repeated positions and
+    heights are dropped.
+
+    Raises
+    ------
+    GeometryError
+        As `polygon_from_geojson`, but ``not_a_barrier`` for other types, and for lines
+        ``line_too_short``.
+    """
+    geometry, pointer = _find_geometry(obj, _LINES + _POLYGONS, "not_a_barrier")
+    if geometry["type"] in _POLYGONS:
+        return polygon_from_geojson(obj, max_vertices)
+    coordinates, pointer = geometry.get("coordinates"), f"{pointer}/coordinates"
+    if geometry["type"] == "LineString":
+        if not isinstance(coordinates, list):
+            raise GeometryError("bad_coordinates", "a list of positions is needed here", pointer)
+        _check_nesting([[coordinates]], pointer, max_vertices, is_multi=False)
+        return _line(coordinates, pointer)
+    _check_nesting([coordinates], pointer, max_vertices, is_multi=False)
+    lines = cast("list[list[Any]]", coordinates)
+    found = [_line(line, f"{pointer}/{index}") for index, line in enumerate(lines)]
+    return found[0] if len(found) == 1 else MultiLineString(found)
+
+
+def _polygonal(geometry: Mapping[str, Any], pointer: str, max_vertices: int) -> Polygonal:
+    """The polygons of a geometry object, valid each, with longitudes that may run past ±180."""
     coordinates, pointer = geometry.get("coordinates"), f"{pointer}/coordinates"
     parts = [coordinates] if geometry["type"] == "Polygon" else coordinates
     _check_nesting(parts, pointer, max_vertices, is_multi=geometry["type"] == "MultiPolygon")
@@ -75,13 +114,12 @@ def polygon_from_geojson(obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES) -> 
         polygons.append(_polygon(part, part_pointer))
     if not polygons:
         raise GeometryError("bad_coordinates", "a polygon without rings", pointer)
-    whole = polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
-    on_map = onto_one_map(whole)
-    refuse_invalid(on_map, pointer)
-    return shapely.orient_polygons(on_map)
+    return polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
 
 
-def _find_geometry(obj: Any) -> tuple[Mapping[str, Any], str]:
+def _find_geometry(
+    obj: Any, wanted: tuple[str, ...], refusal: str
+) -> tuple[Mapping[str, Any], str]:
     """The geometry object inside its wrappings, at most two deep, and where it stands."""
     pointer = ""
     document = _checked_object(obj, pointer)
@@ -99,10 +137,10 @@ def _find_geometry(obj: Any) -> tuple[Mapping[str, Any], str]:
         _check_feature(document, pointer)
         pointer += "/geometry"
         document = _checked_object(document["geometry"], pointer)
-    if document["type"] not in ("Polygon", "MultiPolygon"):
+    if document["type"] not in wanted:
         raise GeometryError(
-            "not_a_polygon",
-            f"a Polygon or MultiPolygon is needed, this is a {document['type']}",
+            refusal,
+            f"a {', '.join(wanted[:-1])} or {wanted[-1]} is needed, this is a {document['type']}",
             f"{pointer}/type",
         )
     return document, pointer
@@ -216,6 +254,18 @@ def _ring(positions: list[Any], pointer: str) -> FloatArray:
     ring[1:, 0] += turns
     moves = np.append(True, np.any(np.diff(ring, axis=0) != 0.0, axis=1))
     return cast("FloatArray", ring[moves])
+
+
+def _line(positions: list[Any], pointer: str) -> LineString:
+    """A line without repeated vertices, unrolled across the antimeridian."""
+    line = _positions(positions, pointer)
+    steps = np.diff(line[:, 0])
+    is_long = (np.abs(steps) > 180.0) & (np.abs(steps) < 360.0)
+    line[1:, 0] -= 360.0 * np.cumsum(np.where(is_long, np.sign(steps), 0.0))
+    moves = np.append(True, np.any(np.diff(line, axis=0) != 0.0, axis=1))
+    if np.count_nonzero(moves[: len(line)]) < 2:
+        raise GeometryError("line_too_short", "a line needs two different positions", pointer)
+    return LineString(line[moves])
 
 
 def _positions(positions: list[Any], pointer: str) -> FloatArray:

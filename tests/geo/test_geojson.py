@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geo.errors import GeometryError
-from geo.geojson import polygon_from_geojson
+from geo.geojson import barrier_from_geojson, polygon_from_geojson
 from tests.geo.instances import law
 
 SQUARE = [[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]
@@ -264,3 +264,63 @@ def test_every_valid_polygon_of_the_collection_is_accepted(shared_data):
         else:
             expected = ("not_a_polygon", "no_geometry", "not_one_feature")
             assert refusal(document).code in expected
+
+
+def line(*positions):
+    return {"type": "LineString", "coordinates": list(positions)}
+
+
+def barrier_refusal(obj, **limits):
+    with pytest.raises(GeometryError) as caught:
+        barrier_from_geojson(obj, **limits)
+    return caught.value
+
+
+def test_barriers_are_lines_or_polygons_in_the_same_wrappings():
+    feature = {"type": "Feature", "properties": None, "geometry": line([0, 0], [1, 2, 7])}
+    for obj in (line([0, 0], [0, 0], [1, 2]), feature):
+        assert barrier_from_geojson(obj).equals_exact(shapely.LineString([(0, 0), (1, 2)]))
+    several = {"type": "MultiLineString", "coordinates": [[[0, 0], [1, 1]], [[2, 2], [3, 3]]]}
+    assert len(barrier_from_geojson(several).geoms) == 2
+    assert barrier_from_geojson(polygon(SQUARE)).equals(polygon_from_geojson(polygon(SQUARE)))
+
+
+def test_lines_run_on_across_the_antimeridian_in_both_directions():
+    east = barrier_from_geojson(line([179, 0], [-179, 1], [-178, 2], [179, 3]))
+    assert shapely.get_coordinates(east)[:, 0].tolist() == [179, 181, 182, 179]
+    west = barrier_from_geojson(line([-179, 0], [179, 1]))
+    assert shapely.get_coordinates(west)[:, 0].tolist() == [-179, -181]
+
+
+@pytest.mark.parametrize(
+    ("obj", "code", "pointer"),
+    [
+        ({"type": "Point", "coordinates": [0, 0]}, "not_a_barrier", "/type"),
+        (line([0, 0]), "line_too_short", "/coordinates"),
+        (line(), "line_too_short", "/coordinates"),
+        (line([0, 0], [0, 0]), "line_too_short", "/coordinates"),
+        (line([0, 0], [0, 95]), "out_of_range", "/coordinates/1"),
+        (line([0, 0], [[0, 0]]), "bad_coordinates", "/coordinates/1"),
+        ({"type": "LineString", "coordinates": 3}, "bad_coordinates", "/coordinates"),
+        ({"type": "LineString"}, "bad_coordinates", "/coordinates"),
+        ({"type": "MultiLineString"}, "bad_coordinates", "/coordinates"),
+        ({"type": "MultiLineString", "coordinates": []}, "bad_coordinates", "/coordinates"),
+        ({"type": "MultiLineString", "coordinates": [3]}, "bad_coordinates", "/coordinates/0"),
+        (
+            {"type": "MultiLineString", "coordinates": [[[0, 0], [1, 1]], [[0, math.nan]]]},
+            "not_finite",
+            "/coordinates/1/0",
+        ),
+        (polygon(SQUARE[:4]), "ring_not_closed", "/coordinates/0/3"),
+        (None, "not_an_object", ""),
+    ],
+)
+def test_bad_barriers_are_refused_at_their_place(obj, code, pointer):
+    error = barrier_refusal(obj)
+    assert (error.code, error.pointer) == (code, pointer)
+
+
+def test_barriers_of_too_many_vertices_are_refused():
+    assert barrier_refusal(line(*[[0, 0]] * 11), max_vertices=10).code == "too_many_vertices"
+    several = {"type": "MultiLineString", "coordinates": [[[0, 0], [1, 1]]] * 6}
+    assert barrier_refusal(several, max_vertices=10).facts["n_vertices"] == 12
