@@ -11,7 +11,8 @@ from geo.errors import RegionError, TooManyCellsError
 from geo.land import is_land, land
 from geo.membership import activity_per_cell, units_of
 from geo.region import RegionLimits, automatic_region, region_from_geometry
-from geo.resolution import choose_resolution, reachable_tolerance
+from geo.resolution import choose_resolution, largest_share, reachable_tolerance
+from geo.splitting import split_heavy_cells
 from tests.geo.instances import column, disk, law, read_rows
 
 
@@ -241,3 +242,24 @@ def test_the_land_is_where_airports_are(shared_data):
     assert not is_land(np.array([-30.0, 170.0]), np.array([30.0, -10.0])).any()
     assert land() is land()
     assert land().is_valid
+
+
+@pytest.mark.parametrize("tolerance", [0.05, 0.01, 0.0025])
+def test_a_choice_followed_by_splitting_reaches_the_tolerance(tolerance):
+    cells12 = customers_near(9.0, 50.0, 3000, 0.2)
+    limits = RegionLimits(max_cells=2000)
+    choice = choose_resolution(cells12, np.ones(3000), 30, limits=limits)
+    target = 3000 / 30
+    bound = largest_share(tolerance) * target
+    found = split_heavy_cells(choice.region.cells, cells12, np.ones(3000), bound)
+    assert found.n_too_heavy == 0
+    assert found.work.sum() == 3000
+    assert reachable_tolerance(found.heaviest_work / target) <= tolerance / 2 + 1e-12
+    assert components(build_adjacency(found.cells)).max() + 1 == choice.region.n_pieces
+
+
+def test_only_tolerances_above_zero_can_be_split_for():
+    for tolerance in (0.0, -0.1, np.nan):
+        with pytest.raises(RegionError) as caught:
+            largest_share(tolerance)
+        assert caught.value.code == "bad_tolerance"
