@@ -235,7 +235,8 @@ async def test_who_knows_the_end_is_told_not_to_come_back(
     run_id = await enqueued()
     await http.post(f"{address}/v1/runs/{run_id}:cancel")
 
-    answer = await http.get(f"{address}/v1/runs/{run_id}/events", headers={"Last-Event-ID": "2"})
+    url = f"{address}/v1/runs/{run_id}/events"
+    answer = await asyncio.wait_for(http.get(url, headers={"Last-Event-ID": "2"}), 5)
 
     assert (answer.status_code, answer.content) == (204, b"")
 
@@ -379,8 +380,10 @@ async def test_streams_hold_no_connection_while_they_wait_nor_after_their_client
     with server(settings, BAILIWICK_POOL_SIZE="1") as (_, address):
         readers = [asyncio.create_task(_read(http, address, run_id)) for _ in range(12)]
         await asyncio.sleep(0.7)
+        started = time.monotonic()
         for _ in range(5):
             assert (await http.get(f"{address}/v1/runs/{run_id}")).status_code == 200
+        assert time.monotonic() - started < 2, "the only connection is taken"
 
         for reader in readers:
             reader.cancel()
