@@ -47,6 +47,9 @@ FIRST_PRICE, PRICE_SPREAD = 30.0, 3.0
 CUT_EDGES_PER_ENERGY = 3.0
 PAIR_SHARE = 0.6
 
+# Fresh runs that end at the best plan again before it is taken for the best there is.
+N_CONFIRMATIONS = 10
+
 # Seconds between two questions whether to stop.
 LOOK_S = 0.01
 
@@ -108,8 +111,8 @@ def search_population(
                     runner.stop()
                 if not wait(runs, LOOK_S).not_done:
                     break
-            population.merge([run.result() for run in runs])
-            if runner.is_stopped:
+            population.merge(tasks, [run.result() for run in runs])
+            if runner.is_stopped or population.n_confirmations >= N_CONFIRMATIONS:
                 break
     return population.best.alignment
 
@@ -163,19 +166,24 @@ class Population:
         self._members: list[Outcome] = []
         self._price = FIRST_PRICE
         self.imbalance: float | None = None
+        self.n_confirmations = 0
 
     @property
     def best(self) -> Outcome:
         """The member of least breach, then of least energy."""
         return self._members[0]
 
-    def merge(self, outcomes: list[Outcome]) -> None:
+    def merge(self, tasks: list[Task], outcomes: list[Outcome]) -> None:
         """Take the outcomes of a round in, and its final prices as a hint for the next."""
-        for outcome in outcomes:
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if not self._members or _is_better(outcome, self.best):
+                self.n_confirmations = 0
+            elif task.start is None and not _is_better(self.best, outcome):
+                self.n_confirmations += 1
             if not any(_is_same(self._problem, outcome, member) for member in self._members):
                 self._members.append(outcome)
-        self._members.sort(key=lambda member: (member.breach, member.energy))
-        del self._members[N_MEMBERS:]
+                self._members.sort(key=lambda member: (member.breach, member.energy))
+                del self._members[N_MEMBERS:]
         self._price = float(np.exp(np.mean(np.log([outcome.price for outcome in outcomes]))))
         self.imbalance = largest_deviation(self._problem, tally(self._problem, self.best.alignment))
 
@@ -195,8 +203,12 @@ class Population:
         )
 
 
+def _is_better(one: Outcome, other: Outcome) -> bool:
+    return (one.breach, one.energy) < (other.breach, other.energy - SAME_ENERGY)
+
+
 def _is_same(problem: Problem, one: Outcome, other: Outcome) -> bool:
-    if one.breach != other.breach or abs(one.energy - other.energy) > SAME_ENERGY:
+    if _is_better(one, other) or _is_better(other, one):
         return False
     is_cut = _cut_links(problem, one.alignment)
     return np.array_equal(is_cut, _cut_links(problem, other.alignment))
