@@ -30,7 +30,7 @@ from app.jobs.child_main import die_with
 from app.layers.repository import create_layer, find_layer
 from app.layers.schemas import NewLayer
 from app.plans.publishing import publish
-from app.plans.schemas import PlanRequest
+from app.plans.request import PlanRequest
 from app.plans.service import request_design
 from app.settings import Settings, load_settings
 

@@ -15,7 +15,8 @@ from app.layers.repository import create_layer, find_layer
 from app.layers.schemas import LayerView, NewLayer
 from app.plans import publishing, repository, service
 from app.plans.drift import measure_drift
-from app.plans.schemas import DriftView, PlanRequest, PlanView, Tolerances
+from app.plans.request import PlanRequest, Tolerances
+from app.plans.schemas import DriftView, PlanView
 from app.settings import Settings
 
 LayerName = Annotated[str, typer.Option("--layer", help="Name of the layer")]
@@ -176,7 +177,7 @@ def _show_plan(plan: PlanView) -> None:
                 highlight=False,
             )
     for violation in plan.violations:
-        console.print(f"{violation['code']}: {violation['message']}", highlight=False)
+        console.print(f"{violation.code}: {violation.message}", highlight=False)
 
 
 def _show_drift(drift: DriftView) -> None:

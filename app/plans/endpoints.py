@@ -14,10 +14,10 @@ from app.http.routing import router
 from app.jobs.schemas import RunView
 from app.plans import publishing, repository, service
 from app.plans.drift import measure_drift
+from app.plans.request import PlanRequest
 from app.plans.schemas import (
     DriftView,
     PlanCells,
-    PlanRequest,
     PlanSummary,
     PlanView,
     PublicationView,

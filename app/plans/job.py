@@ -17,6 +17,8 @@ from app.db.tables import Layer
 from app.errors import InvalidInput, NotFound
 from app.jobs.child import run_child, work_folder
 from app.jobs.runs import RunContext
+from app.plans.lookups import resolve
+from app.plans.request import PlanRequest
 from app.plans.store import store_plan
 
 ACTIVITY = text("""
@@ -48,14 +50,15 @@ async def run_design(context: RunContext) -> None:
     request = context.parameters
     async with context.database.reading() as session:
         demand = await read_demand(session, request["layer_id"])
+        resolved = await resolve(session, PlanRequest.model_validate(request))
     if demand.activity[:, 0].sum() <= 0:
         raise InvalidInput("The customers of this layer have no work: there is nothing to balance.")
     async with work_folder() as folder:
-        _write_input(folder, request, demand)
+        _write_input(folder, {**request, "resolved": resolved}, demand)
         await run_child(context, "app.plans.solve", folder, 0.05, 0.95)
         context.report("storing", 0.95)
         async with context.writing() as session:
-            manifest = _manifest(request, demand)
+            manifest = _manifest(request, demand, resolved)
             plan_id = await store_plan(session, folder, request, manifest, context.run_id)
             await context.succeed(session, {"plan_id": plan_id, "href": f"/v1/plans/{plan_id}"})
 
@@ -88,7 +91,7 @@ def _write_input(folder: Path, request: dict[str, Any], demand: Demand) -> None:
     (folder / "request.json").write_bytes(orjson.dumps(request))
 
 
-def _manifest(request: dict[str, Any], demand: Demand) -> dict[str, Any]:
+def _manifest(request: dict[str, Any], demand: Demand, resolved: dict[str, Any]) -> dict[str, Any]:
     """Return what it takes to make the same plan again."""
     libraries = ("h3", "numpy", "numba", "polars-h3", "scipy", "shapely")
     return {
@@ -96,6 +99,8 @@ def _manifest(request: dict[str, Any], demand: Demand) -> dict[str, Any]:
         "libraries": {name: version(name) for name in libraries},
         "parameters": request,
         "seed": request["seed"],
+        # As they were then; what is locked stands in the plan it was taken from.
+        "reps": resolved["reps"],
         "input": {
             "sha256": demand.digest,
             "cells_with_customers": len(demand.cells12),

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from app.errors import Fault, InvalidInput
 from balancing import Result
-from geo.adjacency import build_adjacency, components
 from geo.cells import points_from_cells
 
 Floats = NDArray[np.float64]
@@ -21,15 +20,22 @@ LEAST_SHARE_OF_TARGET = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The cells that are divided, and all pieces of the region they come from."""
+    """The units that are divided, and all pieces of the region they come from.
 
-    cells: Cells
-    activity: Floats
+    `labels` (n,) is the piece of each unit of the region; bridges join, barriers part.
+    """
+
     all_cells: Cells
     all_activity: Floats
     labels: Labels
     is_kept: NDArray[np.bool_]
     target: float
+    is_by_barrier: NDArray[np.bool_]
+
+    @property
+    def kept(self) -> NDArray[np.int32]:
+        """The units that are divided, rising."""
+        return np.flatnonzero(self.is_kept[self.labels]).astype(np.int32)
 
     def document(self, result: Result) -> list[dict[str, Any]]:
         """Return every piece, the largest first, with the territories it got or why it has none."""
@@ -47,7 +53,7 @@ class Pieces:
                 "customers": int(customers[label]),
                 "n_territories": owners[label],
                 "left_out": not bool(self.is_kept[label]),
-                "reason": None if self.is_kept[label] else self._reason(work[label]),
+                "reason": None if self.is_kept[label] else self._reason(label, work[label]),
                 # A cell of the piece says where it lies; a mean could lie outside of it.
                 "place": [round(float(lon[label]), 5), round(float(lat[label]), 5)],
             }
@@ -55,62 +61,95 @@ class Pieces:
         ]
 
     def _territories(self, result: Result) -> list[int]:
-        labels = self.labels[self.is_kept[self.labels]]
+        labels = self.labels[self.kept]
         pairs = np.unique(np.stack([labels, result.alignment]), axis=1)
         return list(np.bincount(pairs[0], minlength=len(self.is_kept)).tolist())
 
-    def _reason(self, work: float) -> str:
-        return (
-            f"not connected to the rest, and its work is {work / self.target:.0%} of a territory's"
-            if self.target
-            else "not connected to the rest"
-        )
+    def _reason(self, label: int, work: float) -> str:
+        why = "cut off by barriers" if self.is_by_barrier[label] else "not connected to the rest"
+        if not self.target:
+            return why
+        return f"{why}, and its work is {work / self.target:.0%} of a territory's"
 
 
-def keep_large_pieces(cells: Cells, activity: Floats, n_territories: int) -> Pieces:
+def keep_large_pieces(
+    cells: Cells,
+    activity: Floats,
+    labels: Labels,
+    labels_without_barriers: Labels,
+    n_territories: int,
+    closed: NDArray[np.bool_],
+    pointer: str,
+) -> Pieces:
     """Return the pieces of a region that can carry territories of their own.
 
     A territory never spans two pieces, and none is joined by an invented bridge: pieces with less
-    than half a territory's work are left out, which the plan reports.
+    than half a territory's work are left out, which the plan reports. Territories taken over stay
+    whatever their piece carries.
+
+    Parameters
+    ----------
+    cells, activity
+        Of every unit, (n,) and (n, 4).
+    labels, labels_without_barriers
+        (n,) piece of each unit, with barriers counted and without; bridges join in both.
+    n_territories
+        Those to be made, without those taken over.
+    closed
+        (n,) units of territories taken over.
+    pointer
+        The field that says how many territories there are.
 
     Raises
     ------
     InvalidInput
         When there are more territories than cells, or more pieces than territories.
     """
-    labels = components(build_adjacency(cells))
-    work = np.bincount(labels, activity[:, 0]).astype(np.float64)
-    is_kept = _are_large(work, n_territories)
-    kept = is_kept[labels]
-    if n_territories > kept.sum():
-        raise _refusal("more-territories-than-cells", n_territories, f"{kept.sum()} cells")
-    if n_territories < is_kept.sum():
-        raise _refusal("more-pieces-than-territories", n_territories, f"{is_kept.sum()} pieces")
+    work = np.bincount(labels, np.where(closed, 0.0, activity[:, 0])).astype(np.float64)
+    has_closed = np.zeros(len(work), dtype=np.bool_)
+    has_closed[labels[closed]] = True
+    is_kept = _are_large(work, has_closed, n_territories)
+    n_open = int(np.count_nonzero(is_kept[labels] & ~closed))
+    if n_territories > n_open:
+        raise _refusal("more-territories-than-cells", n_territories, f"{n_open} cells", pointer)
+    n_pieces = int(np.count_nonzero(is_kept & ~has_closed))
+    if n_territories < n_pieces:
+        raise _refusal("more-pieces-than-territories", n_territories, f"{n_pieces} pieces", pointer)
     return Pieces(
-        cells=cells[kept],
-        activity=activity[kept],
         all_cells=cells,
         all_activity=activity,
         labels=labels,
         is_kept=is_kept,
-        target=float(work[is_kept].sum()) / n_territories,
+        target=float(work[is_kept].sum()) / max(n_territories, 1),
+        is_by_barrier=_are_by_barrier(labels, labels_without_barriers),
     )
 
 
-def _are_large(work: Floats, n_territories: int) -> NDArray[np.bool_]:
+def _are_large(
+    work: Floats, has_closed: NDArray[np.bool_], n_territories: int
+) -> NDArray[np.bool_]:
     """Leave out the lightest piece until none is lighter than half of what a territory gets.
 
     One by one, since every piece that goes makes the target of the others smaller.
     """
     is_kept = np.ones(len(work), dtype=np.bool_)
     for label in np.argsort(work, kind="stable"):
-        target = work[is_kept].sum() / n_territories
+        if has_closed[label]:
+            continue
+        target = work[is_kept].sum() / max(n_territories, 1)
         if is_kept.sum() == 1 or work[label] >= LEAST_SHARE_OF_TARGET * target:
             break
         is_kept[label] = False
     return is_kept
 
 
-def _refusal(code: str, n_territories: int, what: str) -> InvalidInput:
+def _are_by_barrier(labels: Labels, without_barriers: Labels) -> NDArray[np.bool_]:
+    """(n_pieces,) whether a piece would be part of a larger one but for barriers."""
+    sizes = np.bincount(labels)
+    _, firsts = np.unique(labels, return_index=True)
+    return np.asarray(sizes < np.bincount(without_barriers)[without_barriers[firsts]])
+
+
+def _refusal(code: str, n_territories: int, what: str, pointer: str) -> InvalidInput:
     detail = f"{n_territories} territories cannot be made of {what}"
-    return InvalidInput(f"{detail}.", [Fault(code, detail, "/n_territories")])
+    return InvalidInput(f"{detail}.", [Fault(code, detail, pointer)])

@@ -190,6 +190,7 @@ def _territory(row: Any) -> TerritoryRow:
         potential=scores["activity"]["potential"],
         target_work_minutes=scores["target"]["work_minutes"],
         imbalance=scores["imbalance"],
+        radius_km=scores.get("radius_km"),
         label_point=(row.lon, row.lat),
         bbox=tuple(scores["bbox"]),
     )
@@ -201,11 +202,16 @@ def _summary(plan: Plan, state_now: str) -> dict[str, Any]:
         **{name: getattr(plan, name) for name in same},
         "state": state_now,
         "max_imbalance": plan.scores["max_imbalance"],
-        "tolerances": plan.parameters["tolerances"],
+        "tolerances": _given(plan.parameters["tolerances"]),
         "is_feasible": plan.scores["is_feasible"],
         "violations": plan.violations,
         "bbox": tuple(plan.scores["bbox"]),
     }
+
+
+def _given(tolerances: dict[str, float | None]) -> dict[str, float]:
+    """Return the tolerances of the measures that are balanced."""
+    return {name: value for name, value in tolerances.items() if value is not None}
 
 
 def _limited(summary: dict[str, Any], balance: list[TerritoryRow]) -> dict[str, Any]:

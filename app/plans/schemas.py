@@ -1,45 +1,13 @@
 """What plans look like outside."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.http.values import Instant, Name, RowId, StrictModel
+from app.http.values import Instant, StrictModel
 
 PlanState = Literal["draft", "proposed", "approved", "published", "superseded", "archived"]
-# Below a thousandth the search would only burn time: cells are never that even.
-Tolerance = Annotated[float, Field(ge=0.001, le=1, allow_inf_nan=False)]
-
-
-class Tolerances(StrictModel):
-    """The imbalance allowed per measure, as a fraction of the target."""
-
-    work_minutes: Tolerance = 0.05
-    customers: Tolerance = 0.15
-
-
-class PlanRequest(StrictModel):
-    """A plan to design."""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"layer_id": 1, "n_territories": 24, "name": "Spring plan"}]
-        }
-    }
-
-    layer_id: RowId
-    n_territories: Annotated[int, Field(ge=1, le=5000)]
-    name: Name | None = None
-    tolerances: Tolerances = Tolerances()
-    resolution: Annotated[int, Field(ge=0, le=12)] | None = Field(
-        default=None, description="H3 resolution; by default the coarsest that balances well"
-    )
-    region: dict[str, Any] | None = Field(
-        default=None,
-        description="GeoJSON Polygon or MultiPolygon; by default the land near customers",
-    )
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
 
 
 class PublishRequest(StrictModel):
@@ -47,7 +15,9 @@ class PublishRequest(StrictModel):
 
     effective_from: Instant | None = Field(default=None, description="By default now")
     assign_reps: bool = Field(
-        default=True, description="Give each territory the rep whose home is near"
+        default=True,
+        description="Give each territory its rep: that of the plan's `rep_ids`, else the rep "
+        "whose home is near",
     )
 
 
@@ -56,6 +26,20 @@ class RepRef(BaseModel):
 
     id: int
     name: str
+
+
+class ViolationView(BaseModel):
+    """One reason why a plan does not hold what was asked."""
+
+    code: str = Field(examples=["tolerance_not_met"])
+    message: str
+    facts: dict[str, Any] = {}
+    relaxation: dict[str, Any] = Field(
+        default={},
+        description="The least change of the request that does away with it, as far as is known: "
+        "`field`, a JSON pointer, with a `value`, or the `action` leave out",
+        examples=[{"field": "/tolerances/work_minutes", "value": 0.083}],
+    )
 
 
 class ComponentView(BaseModel):
@@ -85,6 +69,9 @@ class TerritoryRow(BaseModel):
     potential: float
     target_work_minutes: float
     imbalance: dict[str, float]
+    radius_km: float | None = Field(
+        default=None, description="Distance of the farthest customer's cell from the centre"
+    )
     label_point: tuple[float, float]
     bbox: tuple[float, float, float, float]
 
@@ -103,7 +90,7 @@ class PlanSummary(BaseModel):
     max_imbalance: dict[str, float]
     tolerances: dict[str, float]
     is_feasible: bool
-    violations: list[dict[str, Any]]
+    violations: list[ViolationView]
     bbox: tuple[float, float, float, float]
 
 

@@ -67,7 +67,7 @@ def _rows(plan_id: int, folder: Path, territories: list[dict[str, Any]]) -> list
     rows = []
     for ordinal, territory in enumerate(territories):
         code = territory["code"]
-        scored = ("n_cells", "components", "activity", "target", "imbalance", "bbox")
+        scored = ("n_cells", "components", "activity", "target", "imbalance", "radius_km", "bbox")
         scores = {name: territory[name] for name in scored}
         lon, lat = territory["label_point"]
         rows.append(

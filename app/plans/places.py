@@ -1,0 +1,78 @@
+"""From what a request names (cells, points, polygons) to the units of a plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.antimeridian import Polygonal
+from geo.barriers import region_of_cells
+from geo.cell_ids import descendant_range
+from geo.cell_sets import FINER, distinct_resolutions, owners_of
+from geo.cells import (
+    CUSTOMER_RESOLUTION,
+    area_km2,
+    cell_from_point,
+    cells_from_text,
+    points_from_cells,
+    resolutions,
+)
+from geo.distance import great_circle_m
+from geo.sphere import spherical_centroid
+
+Cells = NDArray[np.uint64]
+Units = NDArray[np.int32]
+
+# A harbour lies on the rim of the land, where cells end: it may miss them by this many cells.
+MOST_CELLS_AWAY = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Finds units among the sorted cells (n_units,) of a plan."""
+
+    cells: Cells
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """lon, lat of the middle of the units: where the plan's projection touches the sphere."""
+        return spherical_centroid(*points_from_cells(self.cells))
+
+    def of_cells(self, texts: Sequence[str]) -> tuple[Units, list[int]]:
+        """Return the units that cells stand for, rising, and the indices of cells outside.
+
+        A cell finer than its unit stands for that unit, a coarser one for all units inside it.
+        """
+        wanted = cells_from_text(texts)
+        owners = owners_of(self.cells, wanted)
+        found = [owners[owners >= 0]]
+        for level in distinct_resolutions(self.cells):
+            coarser = wanted[(owners == FINER) & (resolutions(wanted) < level)]
+            low, high = descendant_range(coarser, level)
+            starts = np.searchsorted(self.cells, low)
+            ends = np.searchsorted(self.cells, high, side="right")
+            found += [np.arange(*pair) for pair in zip(starts, ends, strict=True)]
+        missing = np.flatnonzero((owners < 0) & (owners != FINER)).tolist()
+        return np.unique(np.concatenate(found)).astype(np.int32), missing
+
+    def of_point(self, lon: float, lat: float) -> int | None:
+        """Return the unit that a point belongs to, as a customer there would."""
+        cell = np.array([cell_from_point(lon, lat, CUSTOMER_RESOLUTION)], dtype=np.uint64)
+        owner = int(owners_of(self.cells, cell)[0])
+        return owner if owner >= 0 else None
+
+    def near_point(self, lon: float, lat: float) -> int | None:
+        """Return the unit of a point, or the nearest if a point outside is about two cells away."""
+        unit = self.of_point(lon, lat)
+        if unit is not None:
+            return unit
+        here = np.array([lon]), np.array([lat])
+        away_m = great_circle_m(*points_from_cells(self.cells), *here)
+        nearest = int(np.argmin(away_m))
+        width_m = 1000.0 * float(np.sqrt(area_km2(self.cells[nearest : nearest + 1])[0]))
+        return nearest if away_m[nearest] <= (MOST_CELLS_AWAY + 0.5) * width_m else None
+
+    def in_area(self, area: Polygonal) -> Units:
+        """Return the units with their centre in a polygon."""
+        return np.flatnonzero(region_of_cells(self.cells, [area]) == 0).astype(np.int32)

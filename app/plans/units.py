@@ -1,0 +1,123 @@
+"""The units of a plan: the cells of its region, heavy ones split, kept ones as they are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.plans.request import PlanRequest
+from geo.cell_sets import positions_in
+from geo.cells import ancestors, descendants, resolutions
+from geo.geojson import polygon_from_geojson
+from geo.membership import activity_per_cell
+from geo.region import Region, automatic_region, region_from_geometry
+from geo.resolution import (
+    MAX_HEAVIEST_SHARE,
+    ResolutionChoice,
+    choose_resolution,
+    largest_share,
+    reachable_tolerance,
+)
+from geo.splitting import Splitting, split_heavy_cells
+
+Cells = NDArray[np.uint64]
+Floats = NDArray[np.float64]
+
+MOST_UNITS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Cells of territories taken over from another plan, and the number of the territory of each.
+
+    Both (n,), cells rising; of any resolutions.
+    """
+
+    cells: Cells
+    territories: NDArray[np.int32]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The territories."""
+        return tuple(np.unique(self.territories).tolist())
+
+
+def choose_cells(
+    request: PlanRequest, n_territories: int, cells12: Cells, work: Floats
+) -> ResolutionChoice:
+    """Return the cells to divide: of the wanted region and resolution, or found."""
+    geometry = None if request.region is None else polygon_from_geojson(request.region)
+    if request.resolution is None:
+        return choose_resolution(cells12, work, n_territories, geometry)
+    region: Region
+    if geometry is None:
+        region = automatic_region(cells12, work, n_territories, request.resolution)
+    else:
+        region = region_from_geometry(geometry, request.resolution, cells12)
+    inside = activity_per_cell(cells12, work, region.cells)
+    heaviest = float(inside.max() / max(inside.sum() / n_territories, 1e-300))
+    return ResolutionChoice(
+        resolution=request.resolution,
+        heaviest_share_of_target=heaviest,
+        n_cells=len(region.cells),
+        reachable_tolerance=reachable_tolerance(heaviest),
+        is_within_bounds=True,
+        region=region,
+    )
+
+
+def largest_unit_share(request: PlanRequest) -> float:
+    """Return the share of the smallest target above which cells are split."""
+    return min(largest_share(request.tolerances.work_minutes), MAX_HEAVIEST_SHARE)
+
+
+def split_cells(
+    cells: Cells, kept: Kept, cells12: Cells, work: Floats, largest_work: float | None
+) -> tuple[Cells, Splitting]:
+    """Return the units, sorted: kept cells, and around them the others, heavy ones split.
+
+    Without `largest_work` nothing is split.
+    """
+    around = without(cells, kept.cells)
+    is_elsewhere = ~_are_within(cells12, kept.cells)
+    done = split_heavy_cells(
+        around,
+        cells12[is_elsewhere],
+        work[is_elsewhere],
+        np.inf if largest_work is None else largest_work,
+        max(MOST_UNITS - len(around), 0),
+    )
+    return np.sort(np.concatenate([done.cells, kept.cells])), done
+
+
+def without(cells: Cells, taken: Cells) -> Cells:
+    """Return sorted cells less the ground of others; cells that lie across it are divided."""
+    left = cells
+    while len(taken):
+        left = left[~_are_within(left, taken)]
+        holds = np.isin(left, _all_ancestors(taken))
+        if not holds.any():
+            break
+        parts = left[holds]
+        finer = [
+            descendants(parts[resolutions(parts) == level], level + 1)
+            for level in np.unique(resolutions(parts)).tolist()
+        ]
+        left = np.sort(np.concatenate([left[~holds], *finer]))
+    return left
+
+
+def _are_within(cells: Cells, outer: Cells) -> NDArray[np.bool_]:
+    """Which cells are, or lie inside, any of some sorted others."""
+    own = resolutions(cells)
+    is_within = np.zeros(len(cells), dtype=np.bool_)
+    for level in np.unique(resolutions(outer)).tolist():
+        fine = own >= level
+        is_within[fine] |= positions_in(outer, ancestors(cells[fine], level)) >= 0
+    return is_within
+
+
+def _all_ancestors(cells: Cells) -> Cells:
+    own = resolutions(cells)
+    found = [ancestors(cells[own > level], level) for level in range(int(own.max(initial=0)))]
+    return np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *found]))
