@@ -6,12 +6,14 @@ from balancing.graph import Graph, connected_components
 from balancing.instance import Instance
 from balancing.observer import Observer, Phase, Progress
 from balancing.parameters import Objective, Parameters
+from balancing.requirements import Centre, Requirements
 from balancing.result import ComponentSummary, Result, StopReason, Violation, ViolationCode
 from balancing.solve import design
 from balancing.verify import verify
 
 __all__ = [
     "BalancingError",
+    "Centre",
     "ComponentSummary",
     "Graph",
     "Instance",
@@ -22,6 +24,7 @@ __all__ = [
     "Parameters",
     "Phase",
     "Progress",
+    "Requirements",
     "Result",
     "StopReason",
     "VerificationError",

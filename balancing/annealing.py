@@ -11,15 +11,9 @@ from numpy.typing import NDArray
 from balancing.arrays import FloatArray
 from balancing.compiled import compiled
 from balancing.contiguity import can_leave
+from balancing.objective import cost_change, cut_change
 from balancing.problem import Bands, Problem
-from balancing.state import (
-    State,
-    breach_change,
-    cut_change,
-    inertia_change,
-    move,
-    settle,
-)
+from balancing.state import State, breach_change, move, settle
 
 RandomState = NDArray[np.uint64]
 
@@ -29,8 +23,8 @@ class Control(NamedTuple):
 
     Attributes
     ----------
-    inertia_unit
-        Inertia that counts as 1: a territory's mean inertia at the start.
+    unit_cost
+        Cost that counts as 1: a territory's mean share of the objective at the start.
     temperature
         Of the Metropolis rule; 0 accepts improvements only.
     breach_price
@@ -39,7 +33,7 @@ class Control(NamedTuple):
         Refuse every move that raises the breach.
     """
 
-    inertia_unit: float
+    unit_cost: float
     temperature: float
     breach_price: float
     is_strict: bool
@@ -65,12 +59,12 @@ class Schedule(NamedTuple):
     n_sweeps: int
     n_proposals: int
 
-    def control(self, sweep: int, inertia_unit: float) -> Control:
+    def control(self, sweep: int, unit_cost: float) -> Control:
         """Return the control of the given sweep, counted from 0."""
         part = sweep / max(self.n_sweeps - 1, 1)
         is_last = sweep == self.n_sweeps - 1
         return Control(
-            inertia_unit,
+            unit_cost,
             0.0 if is_last else self.hot * (self.cold / self.hot) ** part,
             self.cheap * (self.dear / self.cheap) ** part,
             False,
@@ -88,14 +82,14 @@ def anneal(
     bands: Bands,
     prices: FloatArray,
     schedule: Schedule,
-    inertia_unit: float,
+    unit_cost: float,
     generator: np.random.Generator,
     should_stop: Callable[[float], bool] | None = None,
 ) -> None:
     """Run the schedule on `state`, in place; `should_stop(fraction)` can end it early."""
     random = random_state(generator)
     for number in range(schedule.n_sweeps):
-        control = schedule.control(number, inertia_unit)
+        control = schedule.control(number, unit_cost)
         sweep(problem, state, bands, prices, control, random, schedule.n_proposals)
         settle(problem, state)
         if should_stop is not None and should_stop((number + 1) / schedule.n_sweeps):
@@ -114,9 +108,9 @@ def sweep(
 ) -> int:
     """Propose border moves: draw, weigh, accept (Metropolis), check contiguity last.
 
-    Returns the number of moves made. The energy is inertia less prices, in mean territory
-    inertias, plus priced breach, plus priced cut edges; prices (k,) are those of the power
-    diagram and make moves across its borders free, so that annealing only has to round.
+    Returns the number of moves made. The energy is the objective less prices, in mean
+    territory costs, plus priced breach, plus priced cut edges; prices (k,) are those of the
+    power diagram and make moves across its borders free, so that annealing only has to round.
     """
     n_moves = 0
     for _ in range(n_proposals):
@@ -128,13 +122,13 @@ def sweep(
         home, to = state.alignment[unit], state.alignment[neighbour]
         if home == to or not state.is_open[to] or state.tally.n_units[home] == 1:
             continue
-        breach_rise = breach_change(problem, bands, state.tally, unit, home, to)
+        breach_rise = breach_change(problem, bands, state, unit, home, to)
         if control.is_strict and breach_rise > 0:
             continue
-        inertia_rise = inertia_change(problem, state.tally, unit, home, to)
-        inertia_rise -= problem.mass[unit] * (prices[to] - prices[home])
+        cost_rise = cost_change(problem, state, unit, home, to)
+        cost_rise -= problem.mass[unit] * (prices[to] - prices[home])
         energy_rise = (
-            inertia_rise / control.inertia_unit
+            cost_rise / control.unit_cost
             + control.breach_price * breach_rise
             + problem.cut_price * cut_change(problem, state.alignment, unit, home, to)
         )

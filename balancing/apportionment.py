@@ -43,12 +43,14 @@ def place_shares(
     component_activity: ArrayLike,
     shares: ArrayLike,
     component_units: ArrayLike | None = None,
+    wanted_component: ArrayLike | None = None,
 ) -> IntArray:
     """Return the component of each territory, (n_territories,).
 
-    The largest share goes first, each to the component with most activity still uncovered;
-    for equal shares this is the largest-remainder rule. Once only as many territories are
-    left as components without one, those components get them.
+    Territories with a wanted component (-1 for none) go first, and there if it has room. Of
+    the others the largest share goes first, each to the component with most activity still
+    uncovered; for equal shares this is the largest-remainder rule. Once only as many
+    territories are left as components without one, those components get them.
     """
     activity = np.asarray(component_activity, dtype=np.float64)
     wanted = np.asarray(shares, dtype=np.float64)
@@ -62,10 +64,13 @@ def place_shares(
     uncovered = activity / total if total > 0 else np.full(len(activity), 1 / len(activity))
     is_empty = np.ones(len(activity), dtype=bool)
     placed = np.empty(len(wanted), dtype=np.int32)
-    for n_placed, territory in enumerate(np.argsort(-wanted, kind="stable")):
+    hints = np.full(len(wanted), -1) if wanted_component is None else np.asarray(wanted_component)
+    for n_placed, territory in enumerate(np.lexsort((-wanted, hints < 0))):
         must_fill = len(wanted) - n_placed <= np.count_nonzero(is_empty)
         is_allowed = is_empty if must_fill else room > 0
-        component = int(np.argmax(np.where(is_allowed, uncovered, -np.inf)))
+        component = int(hints[territory])
+        if component < 0 or not is_allowed[component]:
+            component = int(np.argmax(np.where(is_allowed, uncovered, -np.inf)))
         placed[territory] = component
         uncovered[component] -= wanted[territory]
         room[component] -= 1

@@ -9,16 +9,18 @@ import numpy as np
 from balancing.arrays import FloatArray, IntArray
 from balancing.compiled import compiled
 from balancing.contiguity import can_leave
+from balancing.objective import cost_change
 from balancing.problem import Bands, Problem
-from balancing.state import State, breach, breach_change, inertia_change, move
+from balancing.state import State, breach, breach_change, move
 
-# A breach repaired is worth any inertia a border move can cost; among repairs alike the
+# A breach repaired is worth any compactness a border move can cost; among repairs alike the
 # cheaper one wins.
 BREACH_PRICE = 1e4
 # Less than this is rounding, not repair.
 LEAST_GAIN = 1e-15
 # First moves of a pair that are followed up, those that harm balance least.
 MOST_FIRST_MOVES = 120
+MOST_PAIR_SEARCHES = 30
 
 
 class Moves(NamedTuple):
@@ -28,13 +30,14 @@ class Moves(NamedTuple):
     targets: IntArray
 
 
-def fix_worst(
-    problem: Problem, state: State, bands: Bands, inertia_unit: float, n_steps: int
-) -> None:
+def fix_worst(problem: Problem, state: State, bands: Bands, unit_cost: float, n_steps: int) -> None:
     """Make up to `n_steps` repairs, each of what is worst and lowers the breach.
 
-    A territory that no move helps is set aside for the rest of the call.
+    A territory that no move helps is set aside for the rest of the call. Pairs are looked
+    for at most `MOST_PAIR_SEARCHES` times: where many territories are far out, annealing
+    does better.
     """
+    n_pair_searches = 0
     is_movable = np.ones(len(problem.targets), bool)
     for _ in range(n_steps):
         breaches = np.where(is_movable, all_breaches(problem, bands, state.tally.loads), 0.0)
@@ -43,10 +46,14 @@ def fix_worst(
             return
         near = border_near(problem, state, worst)
         moves = moves_about(problem, state, near, worst, worst)
-        best = best_single(problem, state, bands, inertia_unit, moves)
+        best = best_single(problem, state, bands, unit_cost, moves)
         if best >= 0:
             move(problem, state, moves.units[best], moves.targets[best])
-        elif not _make_best_pair(problem, state, bands, inertia_unit, near, moves):
+            continue
+        n_pair_searches += 1
+        if n_pair_searches > MOST_PAIR_SEARCHES:
+            return
+        if not _make_best_pair(problem, state, bands, unit_cost, near, moves):
             is_movable[worst] = False
 
 
@@ -54,7 +61,7 @@ def _make_best_pair(
     problem: Problem,
     state: State,
     bands: Bands,
-    inertia_unit: float,
+    unit_cost: float,
     near: IntArray,
     firsts: Moves,
 ) -> bool:
@@ -62,7 +69,7 @@ def _make_best_pair(
     rises = breach_changes(problem, state, bands, firsts)
     gentlest = np.argsort(rises, kind="stable")[:MOST_FIRST_MOVES]
     firsts = Moves(firsts.units[gentlest], firsts.targets[gentlest])
-    pair = best_pair(problem, state, bands, inertia_unit, near, firsts)
+    pair = best_pair(problem, state, bands, unit_cost, near, firsts)
     if pair[0] < 0:
         return False
     move(problem, state, pair[0], pair[1])
@@ -133,16 +140,16 @@ def breach_changes(problem: Problem, state: State, bands: Bands, moves: Moves) -
     for place in range(len(rises)):
         unit, to = moves.units[place], moves.targets[place]
         home = state.alignment[unit]
-        rises[place] = breach_change(problem, bands, state.tally, unit, home, to)
+        rises[place] = breach_change(problem, bands, state, unit, home, to)
     return rises
 
 
 @compiled
 def best_single(
-    problem: Problem, state: State, bands: Bands, inertia_unit: float, moves: Moves
+    problem: Problem, state: State, bands: Bands, unit_cost: float, moves: Moves
 ) -> int:
     """Return the index of the move that lowers the breach most cheaply, or -1."""
-    return best_after(problem, state, bands, inertia_unit, moves, -1, 0.0, 0.0)[0]
+    return best_after(problem, state, bands, unit_cost, moves, -1, 0.0, 0.0)[0]
 
 
 @compiled
@@ -150,7 +157,7 @@ def best_pair(
     problem: Problem,
     state: State,
     bands: Bands,
-    inertia_unit: float,
+    unit_cost: float,
     near: IntArray,
     firsts: Moves,
 ) -> tuple[int, int, int, int]:
@@ -165,11 +172,11 @@ def best_pair(
         home = state.alignment[unit]
         if not can_leave(problem, state.alignment, unit, state.mark, state.queue):
             continue
-        rise = breach_change(problem, bands, state.tally, unit, home, to)
-        spent = inertia_change(problem, state.tally, unit, home, to) / inertia_unit
+        rise = breach_change(problem, bands, state, unit, home, to)
+        spent = cost_change(problem, state, unit, home, to) / unit_cost
         move(problem, state, unit, to)
         seconds = moves_about(problem, state, near, home, to)
-        second, price = best_after(problem, state, bands, inertia_unit, seconds, unit, rise, spent)
+        second, price = best_after(problem, state, bands, unit_cost, seconds, unit, rise, spent)
         move(problem, state, unit, home)
         if second >= 0 and (best[0] < 0 or price < least):
             best = (unit, to, seconds.units[second], seconds.targets[second])
@@ -182,7 +189,7 @@ def best_after(
     problem: Problem,
     state: State,
     bands: Bands,
-    inertia_unit: float,
+    unit_cost: float,
     moves: Moves,
     moved: int,
     rise: float,
@@ -190,7 +197,7 @@ def best_after(
 ) -> tuple[int, float]:
     """Return index and joint price of the move that helps best after a first one, or -1.
 
-    The first moved unit `moved`, raised the breach by `rise` and cost `spent` inertia.
+    The first moved unit `moved`, raised the breach by `rise` and cost `spent`.
     """
     best, least = -1, 0.0
     for place in range(len(moves.units)):
@@ -198,11 +205,11 @@ def best_after(
         home = state.alignment[unit]
         if unit == moved:
             continue
-        joint = rise + breach_change(problem, bands, state.tally, unit, home, to)
+        joint = rise + breach_change(problem, bands, state, unit, home, to)
         if joint >= -LEAST_GAIN:
             continue
         price = BREACH_PRICE * joint + spent
-        price += inertia_change(problem, state.tally, unit, home, to) / inertia_unit
+        price += cost_change(problem, state, unit, home, to) / unit_cost
         if (best < 0 or price < least) and can_leave(
             problem, state.alignment, unit, state.mark, state.queue
         ):

@@ -47,6 +47,11 @@ def coarsen(x: FloatArray, y: FloatArray, mass: FloatArray, n_territories: int) 
     return Points(moment_x / merged, moment_y / merged, merged)
 
 
+def in_square_order(x: FloatArray, y: FloatArray) -> NDArray[np.int64]:
+    """Return (n,) the points in an order in which those that follow one another lie near."""
+    return np.argsort(_morton(x, y), kind="stable")
+
+
 def _morton(x: FloatArray, y: FloatArray) -> NDArray[np.int64]:
     """Interleave the bits of grid coordinates, so that squares are runs."""
     side = max(np.ptp(x), np.ptp(y)) or 1.0

@@ -18,7 +18,7 @@ def can_leave(
     First the ring test, O(degree): if the neighbours inside the territory form one run of
     consecutive adjacent units, they reach each other without the unit. Several runs may
     still meet further out, which a breadth-first search decides within `bfs_limit` units;
-    undecided counts as no.
+    undecided counts as no. A locked unit never leaves.
 
     Parameters
     ----------
@@ -27,6 +27,8 @@ def can_leave(
     queue
         (n,) scratch.
     """
+    if problem.lock[unit] >= 0:
+        return False
     home = alignment[unit]
     first, last = problem.indptr[unit], problem.indptr[unit + 1]
     n_inside = 0

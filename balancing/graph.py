@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from balancing.arrays import BoolArray, IntArray
 from balancing.compiled import compiled
@@ -53,17 +54,55 @@ class Graph:
         """Number of undirected edges."""
         return len(self.indices) // 2
 
+    def neighbours(self, unit: int) -> IntArray:
+        """Units that touch `unit`."""
+        return self.indices[self.indptr[unit] : self.indptr[unit + 1]]
+
     def restricted_to(self, units: IntArray) -> Graph:
         """Sub-graph on `units` (ascending); circular order survives."""
+        return self.restricted_with_links(units)[0]
+
+    def restricted_with_links(self, units: IntArray) -> tuple[Graph, BoolArray]:
+        """Sub-graph on `units` (ascending), and (nnz,) which links it has kept."""
         if len(units) == self.n_units:
-            return self
+            return self, np.ones(len(self.indices), np.bool_)
         new_index = np.full(self.n_units, -1, np.int32)
         new_index[units] = np.arange(len(units), dtype=np.int32)
         tails = np.repeat(np.arange(self.n_units), np.diff(self.indptr))
         is_kept = (new_index[tails] >= 0) & (new_index[self.indices] >= 0)
         degree = np.bincount(new_index[tails[is_kept]], minlength=len(units))
         indptr = np.concatenate(([0], np.cumsum(degree))).astype(np.int32)
-        return Graph(indptr, new_index[self.indices[is_kept]], self.is_ring_ordered)
+        graph = Graph(indptr, new_index[self.indices[is_kept]], self.is_ring_ordered)
+        return graph, is_kept
+
+    def edited(self, bridges: IntArray, forbidden: IntArray) -> Graph:
+        """Graph with `bridges` and without `forbidden` edges, (n, 2) pairs of units each.
+
+        Bridges are listed last, after the ring; a bridge beats a barrier.
+        """
+        if not len(bridges) and not len(forbidden):
+            return self
+        keys = self.link_keys()
+        added = np.unique(self.keys_of(bridges))
+        is_kept = ~np.isin(keys, np.setdiff1d(self.keys_of(forbidden), added))
+        added = np.setdiff1d(added, keys)
+        keys = np.concatenate((keys[is_kept], added))
+        tails = keys // self.n_units
+        order = np.argsort(tails, kind="stable")
+        degree = np.bincount(tails, minlength=self.n_units)
+        indptr = np.concatenate(([0], np.cumsum(degree)))
+        heads = (keys % self.n_units)[order].astype(np.int32)
+        return Graph(indptr.astype(np.int32), heads, self.is_ring_ordered)
+
+    def keys_of(self, pairs: IntArray) -> NDArray[np.int64]:
+        """One number per direction of each (n, 2) pair: tail times n_units plus head."""
+        both = np.concatenate((pairs, pairs[:, ::-1])).astype(np.int64)
+        return both[:, 0] * self.n_units + both[:, 1]
+
+    def link_keys(self) -> NDArray[np.int64]:
+        """(nnz,) the same number for every listed link."""
+        tails = np.repeat(np.arange(self.n_units, dtype=np.int64), np.diff(self.indptr))
+        return tails * self.n_units + self.indices
 
 
 def connected_components(graph: Graph) -> IntArray:

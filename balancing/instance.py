@@ -30,6 +30,9 @@ class Instance:
         must not be zero everywhere.
     measure_names
         One unique name per column.
+    weight
+        (n_units,) what distances are weighted by, finite and not negative; by default the
+        primary measure.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class Instance:
     y_m: FloatArray
     activity: FloatArray
     measure_names: tuple[str, ...] = ("activity",)
+    weight: FloatArray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "measure_names", tuple(self.measure_names))
@@ -49,7 +53,16 @@ class Instance:
             array = _as_finite(getattr(self, field), field, n_dimensions, self.graph.n_units)
             object.__setattr__(self, field, array)
         _check_activity(self.activity)
+        if self.weight is not None:
+            weight = _as_finite(self.weight, "weight", 1, self.graph.n_units)
+            object.__setattr__(self, "weight", weight)
+            _refuse_negative(weight, "weight")
         _check_names(self.measure_names, self.activity.shape[1])
+
+    @property
+    def compactness_weight(self) -> FloatArray:
+        """(n_units,) what distances are weighted by."""
+        return self.activity[:, 0] if self.weight is None else self.weight
 
     @property
     def n_units(self) -> int:
@@ -81,16 +94,20 @@ def _as_finite(values: object, field: str, n_dimensions: int, n_units: int) -> F
 def _check_activity(activity: FloatArray) -> None:
     if activity.shape[1] < 1:
         raise InstanceError("there is no measure", field="activity")
-    negatives = np.argwhere(activity < 0)
-    if negatives.size:
-        index = int(negatives[0][0])
-        raise InstanceError(f"activity[{index}] is negative", field="activity", index=index)
+    _refuse_negative(activity, "activity")
     with np.errstate(over="ignore"):
         totals = activity.sum(axis=0)
     if not np.isfinite(totals).all():
         raise InstanceError("activity is too large to be summed", field="activity")
     if totals[0] == 0:
         raise InstanceError("the primary measure is zero everywhere", field="activity", measure=0)
+
+
+def _refuse_negative(values: FloatArray, field: str) -> None:
+    negatives = np.argwhere(values < 0)
+    if negatives.size:
+        index = int(negatives[0][0])
+        raise InstanceError(f"{field}[{index}] is negative", field=field, index=index)
 
 
 def _check_names(names: tuple[str, ...], n_measures: int) -> None:

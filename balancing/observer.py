@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Literal, Protocol
 
-Phase = Literal["starting", "annealing", "repairing", "polishing", "verifying"]
+Phase = Literal["starting", "annealing", "repairing", "polishing", "searching", "verifying"]
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,17 @@ class Observer(Protocol):
 
 
 class Monitor:
-    """Keeps the fraction from falling and remembers that a stop was asked for."""
+    """Keeps the fraction from falling and remembers that a stop was asked for.
+
+    Starts that run side by side report here; the observer hears one at a time.
+    """
 
     def __init__(self, observer: Observer | None) -> None:
         self._observer = observer
         self._first = 0.0
         self._last = 1.0
         self._fraction = 0.0
+        self._lock = Lock()
         self.best_imbalance: float | None = None
         self.is_stopped = False
 
@@ -58,9 +63,10 @@ class Monitor:
 
     def report(self, phase: Phase, fraction: float) -> bool:
         """Tell the observer; return whether the run is to stop."""
-        whole = self._first + (self._last - self._first) * min(fraction, 1.0)
-        self._fraction = max(self._fraction, whole)
-        if self._observer is not None and not self.is_stopped:
-            progress = Progress(phase, self._fraction, self.best_imbalance)
-            self.is_stopped = bool(self._observer(progress))
-        return self.is_stopped
+        with self._lock:
+            whole = self._first + (self._last - self._first) * min(fraction, 1.0)
+            self._fraction = max(self._fraction, whole)
+            if self._observer is not None and not self.is_stopped:
+                progress = Progress(phase, self._fraction, self.best_imbalance)
+                self.is_stopped = bool(self._observer(progress))
+            return self.is_stopped

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from balancing.errors import ParameterError
+from balancing.requirements import Requirements
 
-Objective = Literal["moment_of_inertia"]
+Objective = Literal["moment_of_inertia", "total_distance", "cut_edges"]
 
 # Rounding in decimal fractions typed by people ("0.333, 0.333, 0.334") stays far below this.
 SHARE_SUM_SLACK = 1e-6
@@ -32,10 +33,14 @@ class Parameters:
         equal parts. With several components the solver decides which territory lies where,
         the largest shares first to the component with most activity still uncovered.
     objective
-        What is made small inside the tolerances: activity times squared distance to the
-        territory's centroid, of the primary measure.
+        What is made small inside the tolerances: `moment_of_inertia`, weight times squared
+        distance to the territory's weighted centroid; `total_distance`, weight times distance
+        to the territory's centre, the unit for which that is least; `cut_edges`, adjacencies
+        between territories. The weight is the instance's.
     n_starts
         Independent starts to choose from; more costs time and buys compactness.
+    requirements
+        Wishes that name units, edges or territories.
 
     Raises
     ------
@@ -49,6 +54,7 @@ class Parameters:
     shares: tuple[float, ...] | None = None
     objective: Objective = "moment_of_inertia"
     n_starts: int = 4
+    requirements: Requirements = field(default_factory=Requirements)
 
     def __post_init__(self) -> None:
         _check_count(self.n_territories, "n_territories")

@@ -27,9 +27,42 @@ N_LLOYD_STEPS = 40
 WARM, COOL = 0.3, 0.03
 COOLED_AT = 0.6
 PASSES, MANY_PASSES = 30, 60
+APPROACH = (100.0, 30.0, 10.0, 3.0)
 LOOSE, TIGHT = 1e-2, 1e-4
 # A line search that has come down to this part of a step is stuck on a heavy unit.
 SHORTEST_STEP = 1e-3
+
+
+class Anchors(NamedTuple):
+    """Where centres are fixed, or drawn to.
+
+    Attributes
+    ----------
+    places
+        (k, 2) coordinates.
+    pull
+        (k,) 0 for a free centre, 1 for one that is this place.
+    """
+
+    places: FloatArray
+    pull: FloatArray
+
+    def draw(self, centres: FloatArray) -> FloatArray:
+        """Return (k, 2) centres as far from their own place as their pull lets them be."""
+        drawn: FloatArray = centres + self.pull[:, None] * (self.places - centres)
+        return drawn
+
+    def surcharge(self, drawn: FloatArray) -> FloatArray:
+        """Return (k,) by how much the cost exceeds the squared distance to the drawn centre.
+
+        That is p (1 - p) |c - h|² everywhere, with c - h = (drawn - h) / (1 - p).
+        """
+        away = ((drawn - self.places) ** 2).sum(axis=1)
+        is_free = self.pull < 1
+        cost: FloatArray = np.divide(
+            self.pull * away, 1 - self.pull, out=np.zeros_like(away), where=is_free
+        )
+        return cost
 
 
 class Diagram(NamedTuple):
@@ -57,14 +90,23 @@ def balanced_power_diagram(
     points: Points,
     targets: FloatArray,
     centres: FloatArray,
+    anchors: Anchors,
     should_stop: Callable[[float], bool],
 ) -> Diagram:
     """Alternate prices (damped Newton) and centres (Lloyd) from the given centres.
 
-    `should_stop(fraction)` returning True ends it early with what there is.
+    With centroid c, anchor h and pull p the cost (1 - p) |x - c|² + p |x - h|² is the squared
+    distance to (1 - p) c + p h and a surcharge that the price takes up: drawn centres need
+    no other diagram. `should_stop(fraction)` returning True ends it early with what there is.
     """
     prices = np.zeros(len(targets))
+    centres = anchors.draw(centres)
     winner = nearest_territory(points.x, points.y, centres, prices)
+    if anchors.pull.any():
+        # Given centres are far from balanced: prices come from smoother problems first.
+        for factor in APPROACH:
+            smoothing = _smoothing(centres, winner, WARM * factor)
+            prices, seen = balance(points, targets, centres, prices, smoothing, MANY_PASSES, LOOSE)
     for step in range(N_LLOYD_STEPS):
         cooled = min(step / (COOLED_AT * N_LLOYD_STEPS), 1.0)
         smoothing = _smoothing(centres, winner, WARM * (COOL / WARM) ** cooled)
@@ -80,10 +122,12 @@ def balanced_power_diagram(
         )
         winner = seen.winner
         if step < N_LLOYD_STEPS - 1:
-            centres = _centroids(seen, centres)
+            drawn = anchors.draw(_centroids(seen, centres))
+            prices += anchors.surcharge(centres) - anchors.surcharge(drawn)
+            centres = drawn
         if should_stop((step + 1) / N_LLOYD_STEPS):
             break
-    return Diagram(centres, prices, _cost(seen), _residual(seen, targets))
+    return Diagram(centres, prices, _cost(seen, anchors), _residual(seen, targets))
 
 
 def balance(
@@ -126,10 +170,12 @@ def _residual(seen: Pass, targets: FloatArray) -> float:
     return float(np.abs(seen.loads / targets - 1).max())
 
 
-def _cost(seen: Pass) -> float:
+def _cost(seen: Pass, anchors: Anchors) -> float:
     safe = np.maximum(seen.loads, 1e-300)
-    squares = (seen.moments[:, 0] ** 2 + seen.moments[:, 1] ** 2) / safe
-    return float((seen.moments[:, 2] - squares).sum())
+    centroids = seen.moments[:, :2] / safe[:, None]
+    own = seen.moments[:, 2] - safe * (centroids**2).sum(axis=1)
+    away = safe * ((centroids - anchors.places) ** 2).sum(axis=1)
+    return float((own + anchors.pull * away).sum())
 
 
 def _centroids(seen: Pass, centres: FloatArray) -> FloatArray:

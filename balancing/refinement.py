@@ -11,7 +11,7 @@ from balancing.arrays import BoolArray, FloatArray, IntArray
 from balancing.balance_fix import fix_worst
 from balancing.best_plan import BestPlan
 from balancing.problem import Bands, Problem
-from balancing.state import breach, make_state, settle, tally
+from balancing.state import breaches, make_state, settle
 
 ShouldStop = Callable[[float], bool]
 
@@ -33,23 +33,23 @@ def repair_balance(
     plan: BestPlan,
     bands: Bands,
     prices: FloatArray,
-    inertia_unit: float,
+    unit_cost: float,
     n_rounds: int,
     generator: np.random.Generator,
     should_stop: ShouldStop,
-) -> None:
+) -> int:
     """Lower the breach of a plan: border moves, then local annealing where it is worst.
 
     Ends when nothing is out of balance, after `n_rounds` rounds or `PATIENCE` fruitless ones
-    in a row, or when told to stop.
+    in a row, or when told to stop. Returns the rounds it took.
     """
     state = make_state(problem, plan.alignment)
-    fix_worst(problem, state, bands, inertia_unit, N_FIX_STEPS)
+    fix_worst(problem, state, bands, unit_cost, N_FIX_STEPS)
     plan.offer(state.alignment)
     n_fruitless = 0
     for number in range(n_rounds):
         if plan.is_balanced or n_fruitless == PATIENCE or should_stop(number / n_rounds):
-            return
+            return number
         is_open = _surroundings(problem, plan.alignment, _pick(problem, plan, bands, generator))
         state = make_state(problem, plan.alignment, is_open)
         schedule = Schedule(
@@ -60,22 +60,23 @@ def repair_balance(
             n_sweeps=LOCAL_SWEEPS,
             n_proposals=LOCAL_PROPOSALS_PER_BORDER_UNIT * int(state.border_size[0]),
         )
-        anneal(problem, state, bands, prices, schedule, inertia_unit, generator)
-        fix_worst(problem, state, bands, inertia_unit, N_FIX_STEPS)
+        anneal(problem, state, bands, prices, schedule, unit_cost, generator)
+        fix_worst(problem, state, bands, unit_cost, N_FIX_STEPS)
         n_fruitless = 0 if plan.offer(state.alignment) else n_fruitless + 1
+    return n_rounds
 
 
 def polish(
     problem: Problem,
     plan: BestPlan,
     bands: Bands,
-    inertia_unit: float,
+    unit_cost: float,
     generator: np.random.Generator,
     should_stop: ShouldStop,
 ) -> None:
-    """Lower inertia and cut edges by greedy moves that breach nothing further."""
+    """Lower the objective and cut edges by greedy moves that breach nothing further."""
     state = make_state(problem, plan.alignment)
-    control = Control(inertia_unit, temperature=0.0, breach_price=0.0, is_strict=True)
+    control = Control(unit_cost, temperature=0.0, breach_price=0.0, is_strict=True)
     no_prices = np.zeros(len(problem.targets))
     random = random_state(generator)
     for number in range(N_POLISH_SWEEPS):
@@ -89,13 +90,11 @@ def polish(
 
 def _pick(problem: Problem, plan: BestPlan, bands: Bands, generator: np.random.Generator) -> int:
     """Choose a territory out of balance, the worst every other time."""
-    sums = tally(problem, plan.alignment)
-    breaches = np.array(
-        [breach(problem, bands, loads, territory) for territory, loads in enumerate(sums.loads)]
-    )
+    state = make_state(problem, plan.alignment)
+    found = breaches(problem, bands, state.alignment, state.tally, state.centre_x, state.centre_y)
     if generator.random() < 0.5:
-        return int(np.argmax(breaches))
-    return int(generator.choice(np.flatnonzero(breaches > 0)))
+        return int(np.argmax(found))
+    return int(generator.choice(np.flatnonzero(found > 0)))
 
 
 def _surroundings(problem: Problem, alignment: IntArray, centre: int) -> BoolArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from balancing.arrays import FloatArray, IntArray
+from balancing.arrays import BoolArray, FloatArray, IntArray
 from balancing.compiled import compiled
 from balancing.contiguity import label_pieces
 from balancing.measures import weighted_counts
@@ -14,14 +14,18 @@ from balancing.problem import Problem
 def make_valid(
     problem: Problem, alignment: IntArray, centres: FloatArray, prices: FloatArray
 ) -> IntArray:
-    """Return (n,) connected, non-empty territories close to `alignment`.
+    """Return (n,) connected, non-empty territories close to `alignment`, locks kept.
 
-    Of each territory the heaviest piece stays; the other pieces are handed, unit by unit
-    from their rim, to the neighbouring territory with the least power cost; a territory that
-    ends empty is split off the one that is heaviest for its target.
+    A locked unit away from its territory is joined with it by the shortest way free of other
+    locks. Of each territory the piece with its locked unit stays, or the heaviest; the other
+    pieces are handed, unit by unit from their rim, to the neighbouring territory with the
+    least power cost; a territory that ends empty is split off the one that is heaviest for
+    its target.
     """
     n_territories = len(prices)
-    kept = keep_heaviest_pieces(problem, alignment, n_territories)
+    alignment = np.where(problem.lock >= 0, problem.lock, alignment)
+    _lead_home(problem, alignment, n_territories)
+    kept = keep_best_pieces(problem, alignment, n_territories)
     reattach(problem, kept, centres, prices)
     targets = problem.targets[:, 0]
     for empty in np.flatnonzero(np.bincount(kept, minlength=n_territories) == 0):
@@ -33,8 +37,31 @@ def make_valid(
     return kept
 
 
-def keep_heaviest_pieces(problem: Problem, alignment: IntArray, n_territories: int) -> IntArray:
-    """Return a copy in which units outside their territory's heaviest piece are -1."""
+def _lead_home(problem: Problem, alignment: IntArray, n_territories: int) -> None:
+    """Join locked units with the heaviest piece of their territory, in place.
+
+    What one way has taken no later one takes, so that every lock gets one if it can.
+    """
+    locked = np.flatnonzero(problem.lock >= 0).astype(np.int32)
+    if not locked.size:
+        return
+    without_locks = problem._replace(lock=np.full_like(problem.lock, -1))
+    heaviest = keep_best_pieces(without_locks, alignment, n_territories)
+    is_taken = problem.lock >= 0
+    for unit in locked[np.argsort(problem.lock[locked], kind="stable")]:
+        territory = problem.lock[unit]
+        if heaviest[unit] == territory or not np.any(heaviest == territory):
+            continue
+        way = shortest_way(problem, heaviest, unit, territory, is_taken)
+        alignment[way] = territory
+        is_taken[way] = True
+
+
+def keep_best_pieces(problem: Problem, alignment: IntArray, n_territories: int) -> IntArray:
+    """Return a copy in which units outside the piece their territory keeps are -1.
+
+    That is the piece with the locked unit, or else the heaviest.
+    """
     piece = label_pieces(problem, alignment)
     first_unit = np.unique(piece, return_index=True)[1]
     owner = alignment[first_unit]
@@ -42,7 +69,46 @@ def keep_heaviest_pieces(problem: Problem, alignment: IntArray, n_territories: i
     heaviest_last = np.lexsort((-np.arange(len(mass)), mass))
     kept_piece = np.full(n_territories, -1, np.int64)
     kept_piece[owner[heaviest_last]] = heaviest_last
+    locked = np.flatnonzero(problem.lock >= 0)
+    kept_piece[problem.lock[locked]] = piece[locked]
     return np.where(kept_piece[alignment] == piece, alignment, np.int32(-1))
+
+
+@compiled
+def shortest_way(
+    problem: Problem, alignment: IntArray, start: int, goal: int, is_taken: BoolArray
+) -> IntArray:
+    """Return the units of a shortest way from `start` to a unit of territory `goal`.
+
+    None of them is taken; without a way only `start` is returned.
+    """
+    n_units = len(alignment)
+    parent = np.full(n_units, -1, np.int32)
+    queue = np.empty(n_units, np.int32)
+    queue[0] = start
+    parent[start] = start
+    head, tail = 0, 1
+    end = start
+    while head < tail and end == start:
+        unit = queue[head]
+        head += 1
+        for entry in range(problem.indptr[unit], problem.indptr[unit + 1]):
+            neighbour = problem.indices[entry]
+            if parent[neighbour] >= 0 or is_taken[neighbour]:
+                continue
+            parent[neighbour] = unit
+            if alignment[neighbour] == goal:
+                end = neighbour
+                break
+            queue[tail] = neighbour
+            tail += 1
+    length = 0
+    while True:
+        queue[length] = end
+        length += 1
+        if end == start:
+            return queue[:length].copy()
+        end = parent[end]
 
 
 @compiled
@@ -85,13 +151,17 @@ def reattach(
 def split_off(problem: Problem, alignment: IntArray, donor: int, to: int, part: float) -> None:
     """Cut a connected part near `part` of the donor's mass off for territory `to`, in place.
 
-    Cuts one edge of a breadth-first tree of the donor, so that both sides stay connected.
+    Cuts one edge of a breadth-first tree of the donor, so that both sides stay connected;
+    the root, its locked unit if it has one, stays.
     """
     members = np.flatnonzero(alignment == donor).astype(np.int32)
     parent = np.full(len(alignment), -2, np.int32)
     order = np.empty(len(members), np.int32)
     order[0] = members[0]
-    parent[members[0]] = -1
+    for unit in members:
+        if problem.lock[unit] >= 0:
+            order[0] = unit
+    parent[order[0]] = -1
     head, tail = 0, 1
     while head < tail:
         unit = order[head]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -18,6 +18,15 @@ ViolationCode = Literal[
     "component_share",
     "component_too_small",
     "more_territories_than_units",
+    "limit_not_met",
+    "limits_cannot_hold",
+    "radius_exceeded",
+    "locks_disconnected",
+    "locks_too_heavy",
+    "lock_ignored",
+    "group_conflict",
+    "group_disconnected",
+    "group_too_heavy",
 ]
 
 
@@ -33,11 +42,16 @@ class Violation:
         One sentence, for people.
     facts
         Numbers and names behind it; keys depend on the code, see `feasibility`.
+    relaxation
+        The least change of the wishes that would do away with it, as far as is known: `field`
+        of the parameters or requirements, `index` in it where it is a sequence, and `value`,
+        or `action` "leave out".
     """
 
     code: ViolationCode
     message: str
     facts: Facts
+    relaxation: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,21 +98,37 @@ class Result:
     sums, targets, imbalance
         (n_territories, n_measures) activity, wanted activity, (sum - target) / target.
     territory_component
-        (n_territories,) component each territory lies in.
+        (n_territories,) component each territory lies in, -1 for closed ones.
     moment_of_inertia
         (n_territories,) primary activity times squared metres to its centroid.
     total_moment_of_inertia
         Sum of these.
     cut_edges
         Adjacencies between units of different territories.
+    objective, objective_value
+        What was made small, and what it came to: of the instance's weight, drawn centres
+        counted as their pull says.
+    centre_x_m, centre_y_m
+        (n_territories,) centres: weighted centroids, or the centre unit's place where
+        distance is the objective, drawn to where centres were given.
+    centre_unit
+        (n_territories,) centre units where distance is the objective, else -1.
+    radius_m
+        (n_territories,) distance of the farthest unit with activity from the centre.
+    bridges
+        (n, 2) bridges with both ends in one territory.
+    n_starts, start_spread
+        Starts the plan was chosen from, and how much dearer the dearest was than the
+        cheapest: a hint at how much other centres could matter. None where not comparable.
     components
         What the graph fell into.
     violations
-        Why the plan is not what was asked; empty when it is.
+        Why the plan is not what was asked; empty when it is. Each says what would have to give
+        way for it to go.
     seed
         Seed of the run.
     stop_reason
-        "balanced": every tolerance holds; "budget_spent": the search ended without that;
+        "balanced": everything asked for holds; "budget_spent": the search ended without that;
         "cancelled": the observer asked to stop.
     """
 
@@ -112,6 +142,15 @@ class Result:
     moment_of_inertia: FloatArray
     total_moment_of_inertia: float
     cut_edges: int
+    objective: str
+    objective_value: float
+    centre_x_m: FloatArray
+    centre_y_m: FloatArray
+    centre_unit: IntArray
+    radius_m: FloatArray
+    bridges: IntArray
+    n_starts: int
+    start_spread: float | None
     components: tuple[ComponentSummary, ...]
     violations: tuple[Violation, ...]
     seed: int
@@ -119,7 +158,7 @@ class Result:
 
     @property
     def is_feasible(self) -> bool:
-        """Whether every tolerance holds for every territory."""
+        """Whether everything that was asked for holds."""
         return not self.violations
 
     @property

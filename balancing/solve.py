@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from balancing.apportionment import place_shares
-from balancing.arrays import FloatArray, IntArray
-from balancing.component import ComponentSearch
+from balancing.arrays import IntArray
+from balancing.component import ComponentSearch, Found
 from balancing.errors import ParameterError
-from balancing.feasibility import find_violations
-from balancing.graph import connected_components
 from balancing.instance import Instance
-from balancing.measures import cut_edges, imbalance, moments_of_inertia, territory_sums
+from balancing.layout import Layout, components_of, lay_out
 from balancing.observer import Monitor, Observer
 from balancing.parameters import Parameters
-from balancing.problem import make_bands, make_problem
-from balancing.result import ComponentSummary, Result, StopReason
+from balancing.problem import Component, make_bands, make_problem
+from balancing.result import Result
+from balancing.scoring import score
 from balancing.verify import verify
 
 # Part of the run after which only scoring and checking remain; for progress only.
@@ -28,8 +26,8 @@ def design(
     """Divide the units into connected territories of equal (or shared-out) activity.
 
     Each connected component is solved by itself and gets at least one territory; none spans
-    two. A plan comes back whatever the tolerances: what could not be held stands in
-    `Result.violations`.
+    two. A plan comes back whatever the wishes: what could not be held stands in
+    `Result.violations`, with what would have to give way.
 
     Parameters
     ----------
@@ -45,32 +43,29 @@ def design(
     Raises
     ------
     ParameterError
-        If the wishes do not fit the instance: number of tolerances, more territories than
-        units, fewer territories than components. Facts name the counts.
+        If the wishes do not fit the instance: number of tolerances, units or territories that
+        are not there, more territories than units, fewer territories than components. Facts
+        name the counts.
     VerificationError
         If the plan found fails its independent check; a defect.
 
     References
     ----------
-    The method is that of research/solver.md, section 5: balanced centroidal power diagram
-    (Cohen-Addad, Klein and Young 2018, arXiv:1710.03358), contiguity repair, priced boundary
-    annealing, repair of balance by single and paired moves, polish.
+    Large fine grids: the method of research/solver.md, section 5: balanced centroidal power
+    diagram (Cohen-Addad, Klein and Young 2018, arXiv:1710.03358), contiguity repair, priced
+    boundary annealing, repair of balance by single and paired moves, polish. Few units, and
+    graphs without ring order: research/published_instances.md, section 1.
     """
     _check_fit(instance, parameters, seed)
     monitor = Monitor(observer)
-    labels = connected_components(instance.graph)
-    shares = _shares(parameters)
-    placed = place_shares(
-        np.bincount(labels, weights=instance.activity[:, 0]), shares, np.bincount(labels)
-    )
-    targets = np.outer(shares, instance.activity.sum(axis=0))
-    alignment = _solve_components(instance, parameters, labels, placed, targets, seed, monitor)
-    if parameters.shares is None:
-        alignment, placed = _number_by_lowest_unit(alignment, placed)
+    layout = lay_out(instance, parameters)
+    alignment, found = _solve(instance, parameters, layout, seed, monitor)
+    if parameters.shares is None and not parameters.requirements.names_territories:
+        alignment, layout = _numbered_by_lowest_unit(alignment, layout)
     monitor.focus(SEARCHED, 1.0)
     monitor.report("verifying", 0.0)
-    result = _score(instance, parameters, labels, placed, targets, alignment, seed, monitor)
-    verify(instance, result)
+    result = score(instance, parameters, layout, alignment, seed, found, monitor.is_stopped)
+    verify(instance, result, parameters)
     monitor.report("verifying", 1.0)
     return result
 
@@ -84,143 +79,59 @@ def _check_fit(instance: Instance, parameters: Parameters, seed: int) -> None:
             field="tolerances",
             n_measures=instance.n_measures,
         )
+    parameters.requirements.check_fit(instance, parameters.n_territories)
 
 
-def _shares(parameters: Parameters) -> FloatArray:
-    if parameters.shares is None:
-        return np.full(parameters.n_territories, 1 / parameters.n_territories)
-    shares: FloatArray = np.array(parameters.shares)
-    shares /= shares.sum()
-    return shares
-
-
-def _solve_components(
-    instance: Instance,
-    parameters: Parameters,
-    labels: IntArray,
-    placed: IntArray,
-    targets: FloatArray,
-    seed: int,
-    monitor: Monitor,
-) -> IntArray:
-    """(n_units,) best alignment of every component, in the numbers of `placed`."""
-    alignment = np.empty(instance.n_units, np.int32)
-    members, allotted = _groups(labels), _groups(placed)
-    seeds = np.random.SeedSequence(seed).spawn(len(members))
+def _solve(
+    instance: Instance, parameters: Parameters, layout: Layout, seed: int, monitor: Monitor
+) -> tuple[IntArray, list[Found]]:
+    """(n_units,) best alignment, and how each component was found."""
+    n_nodes = layout.merged.n_nodes
+    by_node = np.full(n_nodes, -1, np.int32)
+    components = components_of(instance, parameters, layout)
+    seeds = np.random.SeedSequence(seed).spawn(len(components))
+    found = []
     n_done = 0
-    for units, territories, component_seed in zip(members, allotted, seeds, strict=True):
-        part = SEARCHED / instance.n_units
-        monitor.focus(part * n_done, part * (n_done + len(units)))
-        local = _solve_component(
-            instance, parameters, units, targets[territories], component_seed, monitor
-        )
-        alignment[units] = territories[local]
-        n_done += len(units)
-    return alignment
-
-
-def _groups(labels: IntArray) -> list[IntArray]:
-    """Indices of each label from 0 on, ascending."""
-    order = np.argsort(labels, kind="stable").astype(np.int32)
-    return np.split(order, np.cumsum(np.bincount(labels))[:-1])
+    for number, (component, component_seed) in enumerate(zip(components, seeds, strict=True)):
+        part = SEARCHED / n_nodes
+        size = component.graph.n_units
+        monitor.focus(part * n_done, part * (n_done + size))
+        outcome = _solve_component(component, parameters, component_seed, monitor)
+        territories = np.flatnonzero(layout.placed == number).astype(np.int32)
+        by_node[layout.label == number] = territories[outcome.alignment]
+        found.append(outcome)
+        n_done += size
+    alignment = np.where(layout.closed >= 0, layout.closed, by_node[layout.merged.node])
+    return alignment.astype(np.int32), found
 
 
 def _solve_component(
-    instance: Instance,
-    parameters: Parameters,
-    units: IntArray,
-    targets: FloatArray,
-    seed: np.random.SeedSequence,
-    monitor: Monitor,
-) -> IntArray:
-    """(len(units),) best alignment of one component, numbered from 0."""
-    if len(targets) == 1:
-        return np.zeros(len(units), np.int32)
-    activity = instance.activity[units]
-    shares = targets[:, 0] / targets[:, 0].sum()
-    problem = make_problem(
-        instance.graph.restricted_to(units),
-        instance.x_m[units],
-        instance.y_m[units],
-        activity,
-        shares,
-    )
+    component: Component, parameters: Parameters, seed: np.random.SeedSequence, monitor: Monitor
+) -> Found:
+    """Return the best alignment of one component, numbered from 0."""
+    if len(component.targets) == 1:
+        return Found(np.zeros(component.graph.n_units, np.int32), 1, None)
+    wishes, n_measures = parameters.requirements, component.activity.shape[1]
+    least = [limit or 0.0 for limit in wishes.least] or [0.0] * n_measures
+    most = [np.inf if limit is None else limit for limit in wishes.most] or [np.inf] * n_measures
     bands = make_bands(
-        np.outer(shares, activity.sum(axis=0)),
-        targets,
+        component,
         np.array(parameters.tolerances),
         np.array(parameters.weights),
+        np.array(least),
+        np.array(most),
     )
-    search = ComponentSearch(problem, bands, np.random.default_rng(seed), monitor)
-    return search.run(parameters.n_starts).alignment
+    generator = np.random.default_rng(seed)
+    search = ComponentSearch(
+        make_problem(component), bands, component.graph.is_ring_ordered, generator, monitor
+    )
+    return search.run(parameters.n_starts)
 
 
-def _number_by_lowest_unit(alignment: IntArray, placed: IntArray) -> tuple[IntArray, IntArray]:
+def _numbered_by_lowest_unit(alignment: IntArray, layout: Layout) -> tuple[IntArray, Layout]:
     """Renumber territories in the order in which units first name them."""
     old, first = np.unique(alignment, return_index=True)
     order = old[np.argsort(first)]
     new = np.empty(len(order), np.int32)
     new[order] = np.arange(len(order), dtype=np.int32)
-    return new[alignment], placed[order]
-
-
-def _score(
-    instance: Instance,
-    parameters: Parameters,
-    labels: IntArray,
-    placed: IntArray,
-    targets: FloatArray,
-    alignment: IntArray,
-    seed: int,
-    monitor: Monitor,
-) -> Result:
-    n_territories = parameters.n_territories
-    sums = territory_sums(instance.activity, alignment, n_territories)
-    deviation = imbalance(sums, targets)
-    components = _summaries(instance, labels, placed, targets)
-    violations = find_violations(instance, parameters, targets, deviation, components)
-    inertia = moments_of_inertia(
-        instance.x_m, instance.y_m, instance.activity[:, 0], alignment, n_territories
-    )
-    return Result(
-        alignment=alignment,
-        n_territories=n_territories,
-        measure_names=instance.measure_names,
-        sums=sums,
-        targets=targets,
-        imbalance=deviation,
-        territory_component=placed,
-        moment_of_inertia=inertia,
-        total_moment_of_inertia=float(inertia.sum()),
-        cut_edges=cut_edges(instance.graph, alignment),
-        components=components,
-        violations=violations,
-        seed=seed,
-        stop_reason=_stop_reason(monitor.is_stopped, not violations),
-    )
-
-
-def _stop_reason(is_cancelled: bool, is_balanced: bool) -> StopReason:
-    if is_cancelled:
-        return "cancelled"
-    return "balanced" if is_balanced else "budget_spent"
-
-
-def _summaries(
-    instance: Instance, labels: IntArray, placed: IntArray, targets: FloatArray
-) -> tuple[ComponentSummary, ...]:
-    n_components = int(labels.max()) + 1
-    n_units = np.bincount(labels, minlength=n_components)
-    n_territories = np.bincount(placed, minlength=n_components)
-    activity = territory_sums(instance.activity, labels, n_components)
-    forced = imbalance(activity, territory_sums(targets, placed, n_components))
-    return tuple(
-        ComponentSummary(
-            component=component,
-            n_units=int(n_units[component]),
-            activity=tuple(activity[component].tolist()),
-            n_territories=int(n_territories[component]),
-            forced_imbalance=tuple(forced[component].tolist()),
-        )
-        for component in range(n_components)
-    )
+    return new[alignment], layout.renumbered(order)

@@ -8,7 +8,12 @@ import numpy as np
 
 from balancing.arrays import BoolArray, FloatArray, IntArray
 from balancing.compiled import compiled
-from balancing.problem import Bands, Problem
+from balancing.problem import TOTAL_DISTANCE, Bands, Problem
+
+# Steps towards a territory's median each time; centres move little from sweep to sweep.
+N_MEDIAN_STEPS = 6
+# In units of the component's spread; keeps a unit at the median from weighing infinitely.
+LEAST_DISTANCE = 1e-6
 
 
 class Tally(NamedTuple):
@@ -48,6 +53,8 @@ class State(NamedTuple):
         first, (n,) each unit's place or -1, (1,) how many.
     mark, queue
         Scratch of the contiguity search.
+    centre_x, centre_y
+        (k,) centres that distances are counted from, as of the last `settle`.
     """
 
     alignment: IntArray
@@ -58,6 +65,8 @@ class State(NamedTuple):
     border_size: IntArray
     mark: IntArray
     queue: IntArray
+    centre_x: FloatArray
+    centre_y: FloatArray
 
 
 def make_state(problem: Problem, alignment: IntArray, is_open: BoolArray | None = None) -> State:
@@ -72,7 +81,10 @@ def make_state(problem: Problem, alignment: IntArray, is_open: BoolArray | None 
         border_size=np.zeros(1, np.int32),
         mark=np.zeros(n_units + 1, np.int32),
         queue=np.empty(n_units, np.int32),
+        centre_x=np.empty(n_territories),
+        centre_y=np.empty(n_territories),
     )
+    place_centres(problem, state.alignment, state.tally, state.centre_x, state.centre_y)
     fill_border(problem, state)
     return state
 
@@ -98,6 +110,46 @@ def tally(problem: Problem, alignment: IntArray) -> Tally:
         moment_y[territory] += weight * y
         moment_2[territory] += weight * (x * x + y * y)
     return Tally(n_units, loads, mass, moment_x, moment_y, moment_2)
+
+
+@compiled
+def place_centres(
+    problem: Problem,
+    alignment: IntArray,
+    sums: Tally,
+    centre_x: FloatArray,
+    centre_y: FloatArray,
+) -> None:
+    """Place (k,) centres in place: centroids, or medians where distance is the objective.
+
+    Medians are approached by Weiszfeld's iteration (Tohoku Mathematical Journal 43, 1937)
+    from the centroid. Either is drawn to the anchor by the territory's pull.
+    """
+    n_territories = len(sums.mass)
+    for territory in range(n_territories):
+        mass = max(sums.mass[territory], 1e-300)
+        centre_x[territory] = sums.moment_x[territory] / mass
+        centre_y[territory] = sums.moment_y[territory] / mass
+    if problem.objective == TOTAL_DISTANCE:
+        for _ in range(N_MEDIAN_STEPS):
+            weight = np.zeros(n_territories)
+            moment_x = np.zeros(n_territories)
+            moment_y = np.zeros(n_territories)
+            for unit in range(len(alignment)):
+                territory = alignment[unit]
+                dx = problem.x[unit] - centre_x[territory]
+                dy = problem.y[unit] - centre_y[territory]
+                part = problem.mass[unit] / (np.sqrt(dx * dx + dy * dy) + LEAST_DISTANCE)
+                weight[territory] += part
+                moment_x[territory] += part * problem.x[unit]
+                moment_y[territory] += part * problem.y[unit]
+            for territory in range(n_territories):
+                centre_x[territory] = moment_x[territory] / max(weight[territory], 1e-300)
+                centre_y[territory] = moment_y[territory] / max(weight[territory], 1e-300)
+    for territory in range(n_territories):
+        pull = problem.pull[territory]
+        centre_x[territory] += pull * (problem.anchor_x[territory] - centre_x[territory])
+        centre_y[territory] += pull * (problem.anchor_y[territory] - centre_y[territory])
 
 
 @compiled
@@ -158,41 +210,11 @@ def fill_border(problem: Problem, state: State) -> None:
 
 
 def settle(problem: Problem, state: State) -> None:
-    """Replace the moved sums by fresh ones, so that rounding cannot pile up."""
+    """Replace the moved sums by fresh ones, so that rounding cannot pile up, and the centres."""
     fresh = tally(problem, state.alignment)
     for field in Tally._fields:
         getattr(state.tally, field)[...] = getattr(fresh, field)
-
-
-@compiled
-def inertia(sums: Tally) -> float:
-    """Return the moment of inertia of all territories about their own centres."""
-    total = 0.0
-    for territory in range(len(sums.mass)):
-        if sums.mass[territory] > 0:
-            moment = sums.moment_x[territory] ** 2 + sums.moment_y[territory] ** 2
-            total += sums.moment_2[territory] - moment / sums.mass[territory]
-    return total
-
-
-@compiled
-def inertia_change(problem: Problem, sums: Tally, unit: int, home: int, to: int) -> float:
-    """Return the change of `inertia` when the unit goes from `home` to `to`, in O(1).
-
-    Both centres move; by the parallel-axis theorem a mass v at distance d from the centre of
-    a body of mass V adds v V / (v + V) d² when joined and takes v V / (V - v) d² when torn off.
-    """
-    weight, x, y = problem.mass[unit], problem.x[unit], problem.y[unit]
-    change = 0.0
-    body = sums.mass[to]
-    if body > 0:
-        dx, dy = x - sums.moment_x[to] / body, y - sums.moment_y[to] / body
-        change += weight * body / (body + weight) * (dx * dx + dy * dy)
-    body = sums.mass[home]
-    if body > weight:
-        dx, dy = x - sums.moment_x[home] / body, y - sums.moment_y[home] / body
-        change -= weight * body / (body - weight) * (dx * dx + dy * dy)
-    return change
+    place_centres(problem, state.alignment, state.tally, state.centre_x, state.centre_y)
 
 
 @compiled
@@ -212,19 +234,59 @@ def breach(problem: Problem, bands: Bands, loads: FloatArray, territory: int) ->
 
 
 @compiled
-def total_breach(problem: Problem, bands: Bands, sums: Tally) -> float:
-    """Return the breach of all territories together."""
-    total = 0.0
+def breaches(
+    problem: Problem,
+    bands: Bands,
+    alignment: IntArray,
+    sums: Tally,
+    centre_x: FloatArray,
+    centre_y: FloatArray,
+) -> FloatArray:
+    """Return (k,) breach of each territory, too distant units included."""
+    found = np.empty(len(sums.mass))
     for territory in range(len(sums.mass)):
-        total += breach(problem, bands, sums.loads[territory], territory)
-    return total
+        found[territory] = breach(problem, bands, sums.loads[territory], territory)
+    if np.isfinite(problem.max_radius):
+        for unit in range(len(alignment)):
+            territory = alignment[unit]
+            found[territory] += overreach(problem, centre_x, centre_y, unit, territory)
+    return found
+
+
+@compiled
+def total_breach(
+    problem: Problem,
+    bands: Bands,
+    alignment: IntArray,
+    sums: Tally,
+    centre_x: FloatArray,
+    centre_y: FloatArray,
+) -> float:
+    """Return the breach of all territories together."""
+    return float(breaches(problem, bands, alignment, sums, centre_x, centre_y).sum())
+
+
+@compiled
+def overreach(
+    problem: Problem, centre_x: FloatArray, centre_y: FloatArray, unit: int, territory: int
+) -> float:
+    """Return how far beyond the radius a unit lies: the square of the relative excess."""
+    if not problem.is_carrying[unit]:
+        return 0.0
+    dx, dy = problem.x[unit] - centre_x[territory], problem.y[unit] - centre_y[territory]
+    excess = np.sqrt(dx * dx + dy * dy) / problem.max_radius - 1.0
+    return excess * excess if excess > 0 else 0.0
 
 
 @compiled
 def breach_change(
-    problem: Problem, bands: Bands, sums: Tally, unit: int, home: int, to: int
+    problem: Problem, bands: Bands, state: State, unit: int, home: int, to: int
 ) -> float:
-    """Return the change of `total_breach` when the unit goes from `home` to `to`."""
+    """Return the change of `total_breach` when the unit goes from `home` to `to`.
+
+    Centres stay where they were at the last `settle`.
+    """
+    sums = state.tally
     before = 0.0
     after = 0.0
     for side in range(2):
@@ -242,14 +304,7 @@ def breach_change(
             before += bands.weights[measure] * excess * excess
             excess = max(moved - upper, lower - moved, 0.0)
             after += bands.weights[measure] * excess * excess
+    if np.isfinite(problem.max_radius):
+        before += overreach(problem, state.centre_x, state.centre_y, unit, home)
+        after += overreach(problem, state.centre_x, state.centre_y, unit, to)
     return after - before
-
-
-@compiled
-def cut_change(problem: Problem, alignment: IntArray, unit: int, home: int, to: int) -> int:
-    """Return the change of the number of cut edges when the unit goes from `home` to `to`."""
-    change = 0
-    for entry in range(problem.indptr[unit], problem.indptr[unit + 1]):
-        neighbour = alignment[problem.indices[entry]]
-        change += (neighbour == home) - (neighbour == to)
-    return change

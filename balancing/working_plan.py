@@ -242,7 +242,8 @@ def moments_after(
             x += weight * problem.x[unit]
             y += weight * problem.y[unit]
             square += weight * (problem.x[unit] ** 2 + problem.y[unit] ** 2)
-    return mass, x / mass, y / mass, square
+    safe = max(mass, 1e-300)
+    return mass, x / safe, y / safe, square
 
 
 @compiled_in_place

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
 from balancing import Graph, Instance
-from balancing.problem import Bands, Problem, make_bands, make_problem
+from balancing.problem import Bands, Component, Problem, make_bands, make_problem
 
 Hexagon = tuple[int, int]
 
@@ -54,15 +55,42 @@ def path_instance(activity: ArrayLike) -> Instance:
     return hexagon_instance(parallelogram(len(activity), 1), activity)
 
 
+def one_component(instance: Instance, n_territories: int, **wishes: Any) -> Component:
+    """A component of plain wishes; `wishes` replaces fields of it."""
+    nothing = np.zeros(n_territories)
+    plain: dict[str, Any] = {
+        "graph": instance.graph,
+        "x_m": instance.x_m,
+        "y_m": instance.y_m,
+        "weight": instance.compactness_weight,
+        "activity": instance.activity,
+        "edge_weight": np.ones(len(instance.graph.indices)),
+        "lock": np.full(instance.n_units, -1, np.int32),
+        "targets": np.outer(
+            np.full(n_territories, 1 / n_territories), instance.activity.sum(axis=0)
+        ),
+        "anchor_x_m": nothing,
+        "anchor_y_m": nothing,
+        "pull": nothing,
+        "objective": "moment_of_inertia",
+        "max_radius_m": np.inf,
+    }
+    return Component(**{**plain, **wishes})
+
+
 def one_component_problem(
-    instance: Instance, n_territories: int, tolerance: float = 0.05
+    instance: Instance, n_territories: int, tolerance: float = 0.05, **wishes: Any
 ) -> tuple[Problem, Bands]:
-    shares = np.full(n_territories, 1 / n_territories)
-    problem = make_problem(instance.graph, instance.x_m, instance.y_m, instance.activity, shares)
-    targets = np.outer(shares, instance.activity.sum(axis=0))
+    component = one_component(instance, n_territories, **wishes)
     n_measures = instance.n_measures
-    bands = make_bands(targets, targets, np.full(n_measures, tolerance), np.ones(n_measures))
-    return problem, bands
+    bands = make_bands(
+        component,
+        np.full(n_measures, tolerance),
+        np.ones(n_measures),
+        np.zeros(n_measures),
+        np.full(n_measures, np.inf),
+    )
+    return make_problem(component), bands
 
 
 @st.composite

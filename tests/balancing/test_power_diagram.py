@@ -5,7 +5,9 @@ from balancing.bisection import bisect, centres_of
 from balancing.coarsening import Points, coarsen
 from balancing.conjugate_gradients import solve_symmetric
 from balancing.dual import look
-from balancing.power_diagram import balanced_power_diagram, nearest_territory
+from balancing.power_diagram import Anchors, balanced_power_diagram, nearest_territory
+
+FREE = Anchors(np.zeros((12, 2)), np.zeros(12))
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def start_centres(points, targets, seed=0):
 
 def test_fractional_loads_meet_unequal_targets(points, targets):
     diagram = balanced_power_diagram(
-        points, targets, start_centres(points, targets), lambda _: False
+        points, targets, start_centres(points, targets), FREE, lambda _: False
     )
 
     assert diagram.residual < 1e-3
@@ -42,7 +44,7 @@ def test_centres_improve_on_the_halving_they_start_from(points, targets):
     guess = nearest_territory(points.x, points.y, centres, np.zeros(12))
     away = (points.x - centres[guess, 0]) ** 2 + (points.y - centres[guess, 1]) ** 2
 
-    diagram = balanced_power_diagram(points, targets, centres, lambda _: False)
+    diagram = balanced_power_diagram(points, targets, centres, FREE, lambda _: False)
 
     assert diagram.cost < 1.2 * (points.mass @ away)
 
@@ -51,7 +53,11 @@ def test_a_diagram_told_to_stop_ends_after_one_step(points, targets):
     seen = []
 
     balanced_power_diagram(
-        points, targets, start_centres(points, targets), lambda part: seen.append(part) or True
+        points,
+        targets,
+        start_centres(points, targets),
+        FREE,
+        lambda part: seen.append(part) or True,
     )
 
     assert len(seen) == 1
@@ -127,3 +133,26 @@ def test_halving_gives_every_territory_a_point(n_territories):
     alignment = bisect(np.arange(20.0), np.zeros(20), mass, shares, generator)
 
     assert set(alignment) == set(range(n_territories))
+
+
+@pytest.mark.parametrize("pull", [0.4, 1.0])
+def test_given_centres_are_kept_and_balanced(points, targets, pull):
+    places = np.random.default_rng(3).normal(size=(12, 2)) * 0.3
+    anchors = Anchors(places, np.full(12, pull))
+
+    diagram = balanced_power_diagram(points, targets, places, anchors, lambda _: False)
+
+    assert diagram.residual < 1e-2
+    if pull == 1:
+        assert np.array_equal(diagram.centres, places)
+
+
+def test_drawn_centres_cost_less_than_plain_ones_by_their_own_measure(points, targets):
+    places = np.random.default_rng(3).normal(size=(12, 2)) * 0.3
+    drawn = Anchors(places, np.full(12, 0.5))
+    fixed = Anchors(places, np.ones(12))
+
+    half = balanced_power_diagram(points, targets, places, drawn, lambda _: False)
+    whole = balanced_power_diagram(points, targets, places, fixed, lambda _: False)
+
+    assert half.cost < whole.cost

@@ -6,16 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balancing.measures import cut_edges, moments_of_inertia, territory_sums
-from balancing.state import (
-    breach_change,
-    cut_change,
-    inertia,
-    inertia_change,
-    make_state,
-    move,
-    tally,
-    total_breach,
-)
+from balancing.objective import cost_change, cut_change, cut_weight, inertia, total_cost
+from balancing.state import breach_change, make_state, move, tally, total_breach
 from tests.balancing.patches import (
     hexagon_instance,
     instances,
@@ -49,27 +41,88 @@ def test_moved_sums_and_border_agree_with_fresh_ones_after_any_moves(instance, s
     assert np.array_equal(state.border[state.border_position[members]], members)
 
 
+@st.composite
+def problems(draw):
+    """An instance with any objective, pulls, edge weights, perhaps a radius."""
+    instance = draw(instances())
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_links = len(instance.graph.indices)
+    return instance, one_component_problem(
+        instance,
+        N_TERRITORIES,
+        objective=draw(st.sampled_from(("moment_of_inertia", "cut_edges"))),
+        edge_weight=np.full(n_links, generator.uniform(-1, 2)),
+        anchor_x_m=generator.uniform(0, 8000, N_TERRITORIES),
+        anchor_y_m=generator.uniform(0, 8000, N_TERRITORIES),
+        pull=generator.choice([0.0, 0.3, 1.0], N_TERRITORIES),
+    )
+
+
 @settings(deadline=None, max_examples=40)
-@given(instances(), st.integers(0, 2**32 - 1))
-def test_each_announced_change_is_the_difference_from_scratch(instance, seed):
-    problem, bands = one_component_problem(instance, N_TERRITORIES)
+@given(problems(), st.integers(0, 2**32 - 1))
+def test_each_announced_change_is_the_difference_from_scratch(drawn, seed):
+    instance, (problem, bands) = drawn
     before = random_alignment(instance, seed)
     unit = seed % instance.n_units
     home, to = before[unit], (before[unit] + 1) % N_TERRITORIES
     after = before.copy()
     after[unit] = to
-    old, new = tally(problem, before), tally(problem, after)
+    old, new = make_state(problem, before), make_state(problem, after)
 
     arguments = (unit, home, to)
-    assert inertia_change(problem, old, *arguments) == pytest.approx(
-        inertia(new) - inertia(old), abs=1e-9
+    assert cost_change(problem, old, *arguments) == pytest.approx(
+        cost_of(problem, new) - cost_of(problem, old), abs=1e-9, rel=1e-9
     )
     assert breach_change(problem, bands, old, *arguments) == pytest.approx(
-        total_breach(problem, bands, new) - total_breach(problem, bands, old), abs=1e-9, rel=1e-9
+        breach_of(problem, bands, new) - breach_of(problem, bands, old), abs=1e-9, rel=1e-9
     )
-    assert cut_change(problem, before, *arguments) == cut_edges(instance.graph, after) - cut_edges(
-        instance.graph, before
+    assert cut_change(problem, before, *arguments) == pytest.approx(
+        cut_weight(problem, after) - cut_weight(problem, before)
     )
+
+
+def cost_of(problem, state):
+    return total_cost(problem, state.alignment, state.tally, state.centre_x, state.centre_y)
+
+
+def breach_of(problem, bands, state):
+    centres = (state.centre_x, state.centre_y)
+    return total_breach(problem, bands, state.alignment, state.tally, *centres)
+
+
+@settings(deadline=None, max_examples=20)
+@given(instances(most_components=1), st.integers(0, 2**32 - 1))
+def test_distance_with_resting_centres_and_radius_change_as_announced(instance, seed):
+    problem, bands = one_component_problem(
+        instance, N_TERRITORIES, objective="total_distance", max_radius_m=900.0
+    )
+    before = random_alignment(instance, seed)
+    unit = seed % instance.n_units
+    home, to = int(before[unit]), int((before[unit] + 1) % N_TERRITORIES)
+    old = make_state(problem, before)
+    new = make_state(problem, before)
+    new.alignment[unit] = to
+    centres = (old.centre_x, old.centre_y)
+
+    assert cost_change(problem, old, unit, home, to) == pytest.approx(
+        total_cost(problem, new.alignment, new.tally, *centres) - cost_of(problem, old), abs=1e-9
+    )
+    moved = make_state(problem, new.alignment)
+    assert breach_change(problem, bands, old, unit, home, to) == pytest.approx(
+        total_breach(problem, bands, moved.alignment, moved.tally, *centres)
+        - breach_of(problem, bands, old),
+        abs=1e-9,
+        rel=1e-9,
+    )
+
+
+@settings(deadline=None, max_examples=20)
+@given(instances(), st.integers(0, 2**32 - 1))
+def test_the_weight_of_unweighted_cuts_is_their_number(instance, seed):
+    problem, _ = one_component_problem(instance, N_TERRITORIES)
+    alignment = random_alignment(instance, seed)
+
+    assert cut_weight(problem, alignment) == cut_edges(instance.graph, alignment)
 
 
 @settings(deadline=None, max_examples=20)
@@ -83,7 +136,7 @@ def test_the_scaled_inertia_is_the_one_in_metres(instance, seed):
     ).sum()
 
     spread_m = np.ptp(instance.x_m) / max(np.ptp(problem.x), 1e-300)
-    assert inertia(tally(problem, alignment)) * spread_m**2 == pytest.approx(
+    assert inertia(problem, tally(problem, alignment)) * spread_m**2 == pytest.approx(
         in_metres, rel=1e-6, abs=1e-3
     )
 
