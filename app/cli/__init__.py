@@ -9,6 +9,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from app.cli import data, database, keys, plans, processes
 from app.cli.demo import demo
+from app.cli.design import design
 from app.errors import ServiceError, SetupError
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app.command()(demo)
 app.command()(processes.serve)
 app.command()(processes.worker)
 app.command("import")(data.import_file)
-app.command()(plans.design)
+app.command()(design)
 app.command("plans")(plans.list_plans)
 app.command()(plans.publish)
 app.command()(plans.rebalance)

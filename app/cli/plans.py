@@ -1,21 +1,18 @@
 """`bailiwick design`, `plans`, `publish`, `rebalance`."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from rich.table import Table
 
-from app.cli.session import console, print_json, wait_for, with_database
+from app.cli.session import console, print_json, with_database
 from app.db.scope import EVERYTHING
 from app.db.session import Database
-from app.errors import Fault, InvalidInput, NotFound
-from app.layers.repository import create_layer, find_layer
-from app.layers.schemas import LayerView, NewLayer
-from app.plans import publishing, repository, service
+from app.errors import NotFound
+from app.layers.repository import find_layer
+from app.layers.schemas import LayerView
+from app.plans import publishing, repository
 from app.plans.drift import measure_drift
-from app.plans.request import PlanRequest, Tolerances
 from app.plans.schemas import DriftView, PlanView
 from app.settings import Settings
 
@@ -23,58 +20,12 @@ LayerName = Annotated[str, typer.Option("--layer", help="Name of the layer")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 
 
-def design(
-    territories: Annotated[int, typer.Option(min=1, help="How many")],
-    layer: LayerName = "all",
-    name: Annotated[str | None, typer.Option(help="Name of the plan")] = None,
-    tolerance: Annotated[float, typer.Option(help="Allowed imbalance of work")] = 0.05,
-    customer_tolerance: Annotated[float, typer.Option(help="The same of customers")] = 0.15,
-    resolution: Annotated[int | None, typer.Option(min=0, max=12, help="H3 resolution")] = None,
-    region: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="GeoJSON polygon to divide")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 1,
-    publish: Annotated[bool, typer.Option("--publish", help="Publish it at once")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Design a plan; the layer `all` is made when it is missing."""
-    geometry = None if region is None else read_region(region)
-
-    async def action(settings: Settings, database: Database) -> PlanView:
-        async with database.writing() as session:
-            found = await find_layer(session, layer)
-            if found is None and layer == "all":
-                found = await create_layer(session, NewLayer(name="all", title="All customers"))
-            request = PlanRequest(
-                layer_id=_known(found, layer).id,
-                n_territories=territories,
-                name=name,
-                tolerances=Tolerances(work_minutes=tolerance, customers=customer_tolerance),
-                resolution=resolution,
-                region=geometry,
-                seed=seed,
-            )
-            run = await service.request_design(session, request, "cli")
-        result = await wait_for(settings, database, run.id, is_quiet=as_json)
-        if publish:
-            async with database.writing() as session:
-                await publishing.publish(session, result["plan_id"], None, True, "cli")
-        async with database.reading() as session:
-            return await repository.get_plan(session, EVERYTHING, result["plan_id"])
-
-    plan = with_database(action)
-    if as_json:
-        print_json(plan.model_dump(mode="json"))
-    else:
-        _show_plan(plan)
-
-
 def list_plans(layer: LayerName = "all", as_json: AsJson = False) -> None:
     """List the plans of a layer, newest first."""
 
     async def action(settings: Settings, database: Database) -> list[Any]:
         async with database.reading() as session:
-            found = _known(await find_layer(session, layer), layer)
+            found = known(await find_layer(session, layer), layer)
             return await repository.list_plans(session, EVERYTHING, found.id, 0, 100)
 
     plans = with_database(action)
@@ -116,7 +67,7 @@ def rebalance(
 
     async def action(settings: Settings, database: Database) -> DriftView:
         async with database.reading() as session:
-            found = _known(await find_layer(session, layer), layer)
+            found = known(await find_layer(session, layer), layer)
             if found.plan_in_force is None:
                 raise NotFound(f"No plan is in force on the layer {layer!r}.")
             return await measure_drift(session, EVERYTHING, found.plan_in_force.plan_id)
@@ -128,33 +79,21 @@ def rebalance(
         _show_drift(drift)
 
 
-def read_region(path: Path) -> dict[str, Any]:
-    """Return the geometry of a GeoJSON file: a geometry, a feature, or a collection of one.
+def known(layer: LayerView | None, name: str) -> LayerView:
+    """Return a layer that was looked for by name.
 
     Raises
     ------
-    InvalidInput
-        When the file is not such GeoJSON.
+    NotFound
+        When there is none.
     """
-    try:
-        document = orjson.loads(path.read_bytes())
-        if document["type"] == "FeatureCollection":
-            (document,) = document["features"]
-        if document["type"] == "Feature":
-            document = document["geometry"]
-        return dict(document)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        fault = Fault("region", f"no GeoJSON with one polygon: {error}", "--region")
-        raise InvalidInput(f"{path.name} cannot be read as a region.", [fault]) from None
-
-
-def _known(layer: LayerView | None, name: str) -> LayerView:
     if layer is None:
         raise NotFound(f"There is no layer {name!r}.")
     return layer
 
 
-def _show_plan(plan: PlanView) -> None:
+def show_plan(plan: PlanView) -> None:
+    """Print a plan's balance table, what it is made of, and why it does not hold what was asked."""
     table = Table("territory", "rep", "customers", "work, h", "of target", "imbalance")
     for row in plan.balance:
         share = row.work_minutes / row.target_work_minutes if row.target_work_minutes else 0
@@ -167,8 +106,11 @@ def _show_plan(plan: PlanView) -> None:
     worst = plan.max_imbalance["work_minutes"]
     console.print(
         f"Plan {plan.id} ({plan.state}): {plan.n_territories} territories of {plan.n_cells:,} "
-        f"cells at resolution {plan.resolutions[0]}, work within {worst:.1%}."
+        f"cells at {_levels(plan.resolutions)}, work within {worst:.1%}."
     )
+    capacity = plan.scores.get("sizing", {}).get("utilisation")
+    if capacity is not None:
+        console.print(f"The work takes {capacity:.0%} of the capacity.", highlight=False)
     for piece in plan.components:
         if piece.left_out and piece.customers:
             lon, lat = piece.place
@@ -177,7 +119,24 @@ def _show_plan(plan: PlanView) -> None:
                 highlight=False,
             )
     for violation in plan.violations:
-        console.print(f"{violation.code}: {violation.message}", highlight=False)
+        console.print(f"{violation.code}: {violation.message}.", highlight=False)
+        if violation.relaxation:
+            console.print(f"  {_advice(violation.relaxation)}", highlight=False, markup=False)
+
+
+def _levels(resolutions: list[int]) -> str:
+    word = "resolution" if len(resolutions) == 1 else "resolutions"
+    return f"{word} {', '.join(map(str, resolutions))}"
+
+
+def _advice(relaxation: dict[str, Any]) -> str:
+    """Say what change of the request would do away with a violation."""
+    field = relaxation["field"]
+    if relaxation.get("action") == "leave out":
+        return f"would hold without {field}"
+    if "value" in relaxation:
+        return f"would hold with {field} = {relaxation['value']}"
+    return f"would hold with {relaxation['n_territories']} entries in {field}"
 
 
 def _show_drift(drift: DriftView) -> None:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from geo.antimeridian import Polygonal
 from geo.barriers import region_of_cells
 from geo.cell_ids import descendant_range
-from geo.cell_sets import FINER, distinct_resolutions, owners_of
+from geo.cell_sets import distinct_resolutions, positions_in
 from geo.cells import (
     CUSTOMER_RESOLUTION,
+    ancestors,
     area_km2,
     cell_from_point,
     cells_from_text,
@@ -45,21 +46,33 @@ class Places:
         A cell finer than its unit stands for that unit, a coarser one for all units inside it.
         """
         wanted = cells_from_text(texts)
-        owners = owners_of(self.cells, wanted)
+        owners = self._owners(wanted)
         found = [owners[owners >= 0]]
+        is_missing = owners < 0
         for level in distinct_resolutions(self.cells):
-            coarser = wanted[(owners == FINER) & (resolutions(wanted) < level)]
-            low, high = descendant_range(coarser, level)
+            coarser = np.flatnonzero(resolutions(wanted) < level)
+            low, high = descendant_range(wanted[coarser], level)
             starts = np.searchsorted(self.cells, low)
             ends = np.searchsorted(self.cells, high, side="right")
             found += [np.arange(*pair) for pair in zip(starts, ends, strict=True)]
-        missing = np.flatnonzero((owners < 0) & (owners != FINER)).tolist()
-        return np.unique(np.concatenate(found)).astype(np.int32), missing
+            is_missing[coarser[ends > starts]] = False
+        units = np.unique(np.concatenate(found)).astype(np.int32)
+        return units, np.flatnonzero(is_missing).tolist()
+
+    def _owners(self, wanted: Cells) -> NDArray[np.int64]:
+        """(n,) the unit that each cell is or lies in, else -1."""
+        own = resolutions(wanted)
+        owners = np.full(len(wanted), -1, dtype=np.int64)
+        for level in distinct_resolutions(self.cells):
+            fine = own >= level
+            above = positions_in(self.cells, ancestors(wanted[fine], level))
+            owners[fine] = np.maximum(owners[fine], above)
+        return owners
 
     def of_point(self, lon: float, lat: float) -> int | None:
         """Return the unit that a point belongs to, as a customer there would."""
         cell = np.array([cell_from_point(lon, lat, CUSTOMER_RESOLUTION)], dtype=np.uint64)
-        owner = int(owners_of(self.cells, cell)[0])
+        owner = int(self._owners(cell)[0])
         return owner if owner >= 0 else None
 
     def near_point(self, lon: float, lat: float) -> int | None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import Range
 
 from app.db.session import WriteSession, driver_connection
@@ -53,8 +53,10 @@ async def publish(
     plan.state = "published"
     plan.version += 1
     await session.flush()
-    if assign_reps:
-        await _assign_reps(session, plan_id, starts)
+    if assign_reps and plan.parameters.get("rep_ids"):
+        await _assign_planned_reps(session, plan, starts)
+    elif assign_reps:
+        await _assign_near_reps(session, plan_id, starts)
     owners = await session.scalar(
         select(func.count(TerritoryOwner.id))
         .join(Territory)
@@ -166,7 +168,33 @@ async def _store_cells(session: WriteSession, plan: Plan) -> None:
     await session.execute(text("SELECT attach_plan_partition(:plan)"), {"plan": plan.id})
 
 
-async def _assign_reps(session: WriteSession, plan_id: int, starts: datetime) -> None:
+async def _assign_planned_reps(session: WriteSession, plan: Plan, starts: datetime) -> None:
+    """Give each territory without an owner the rep it was designed for, if there still is one."""
+    rep_ids = plan.parameters["rep_ids"]
+    present = set(await session.scalars(select(Rep.id).where(Rep.id.in_(rep_ids))))
+    during = Range(starts, None, bounds="[)")
+    territories = await session.execute(
+        select(Territory.id, Territory.ordinal).where(
+            Territory.plan_id == plan.id, ~_is_owned(during)
+        )
+    )
+    owners = [
+        {"territory_id": territory_id, "rep_id": rep_ids[ordinal], "during": during}
+        for territory_id, ordinal in territories
+        if rep_ids[ordinal] in present
+    ]
+    if owners:
+        await session.execute(insert(TerritoryOwner), owners)
+
+
+def _is_owned(during: Range[datetime]) -> ColumnElement[bool]:
+    owner = select(TerritoryOwner.id).where(
+        TerritoryOwner.territory_id == Territory.id, TerritoryOwner.during.overlaps(during)
+    )
+    return owner.exists()
+
+
+async def _assign_near_reps(session: WriteSession, plan_id: int, starts: datetime) -> None:
     """Give territories without an owner the reps whose homes are near, one territory each.
 
     The sum of the distances from home to territory is least (Kuhn 1955, as in SciPy).
@@ -181,15 +209,7 @@ async def _assign_reps(session: WriteSession, plan_id: int, starts: datetime) ->
                 func.ST_X(Territory.label_point).label("lon"),
                 func.ST_Y(Territory.label_point).label("lat"),
             )
-            .where(
-                Territory.plan_id == plan_id,
-                ~select(TerritoryOwner.id)
-                .where(
-                    TerritoryOwner.territory_id == Territory.id,
-                    TerritoryOwner.during.overlaps(Range(starts, None, bounds="[)")),
-                )
-                .exists(),
-            )
+            .where(Territory.plan_id == plan_id, ~_is_owned(Range(starts, None, bounds="[)")))
             .order_by(Territory.ordinal)
         )
     ).all()

@@ -33,6 +33,9 @@ async def request_design(session: WriteSession, request: PlanRequest, requested_
     await resolve(session, request)
     customer_filter = orjson.dumps(layer.customer_filter).decode()
     found = await totals(session, customer_filter, _as_text(request.region))
+    if found["customers"] == 0 and (await totals(session, customer_filter, None))["customers"]:
+        fault = Fault("empty-region", "no customer of the layer lies in it", "/region")
+        raise InvalidInput("The region holds no customers.", [fault])
     _refuse_empty(request, layer.name, found)
     parameters = request.model_dump(mode="json", by_alias=True)
     return await enqueue(session, "design", parameters, requested_by, request.layer_id)
@@ -40,9 +43,6 @@ async def request_design(session: WriteSession, request: PlanRequest, requested_
 
 def _refuse_empty(request: PlanRequest, layer: str, found: dict[str, float]) -> None:
     """Refuse what no plan can be made of: `found` are the sums over the customers."""
-    if found["customers"] == 0 and request.region is not None:
-        fault = Fault("empty-region", "no customer of the layer lies in it", "/region")
-        raise InvalidInput("The region holds no customers.", [fault])
     if found["customers"] == 0:
         fault = Fault("no-customers", "the layer has no customers", "/layer_id")
         raise InvalidInput(f"The layer {layer!r} has no customers.", [fault])

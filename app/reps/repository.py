@@ -1,5 +1,6 @@
 """Reps in the database."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
@@ -39,6 +40,28 @@ async def get_rep(session: AnySession, scope: Scope, rep_id: int) -> RepView:
     if row is None:
         raise NotFound(f"There is no rep {rep_id}.")
     return _view(row)
+
+
+async def find_rep_ids(session: AnySession, external_ids: Sequence[str]) -> list[int]:
+    """Return the ids of reps by their external ids, in the order asked for.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the external ids that no rep has.
+    """
+    rows = await session.execute(
+        select(Rep.external_id, Rep.id).where(Rep.external_id.in_(external_ids))
+    )
+    found: dict[str, int] = {row.external_id: row.id for row in rows}
+    faults = [
+        Fault("unknown", f"no rep has the external id {name!r}", f"/rep_ids/{index}")
+        for index, name in enumerate(external_ids)
+        if name not in found
+    ]
+    if faults:
+        raise InvalidInput("There are no such reps.", faults)
+    return [found[name] for name in external_ids]
 
 
 async def create_rep(session: WriteSession, external_id: str, body: RepBody) -> RepView:
