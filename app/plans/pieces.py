@@ -66,7 +66,9 @@ class Pieces:
         return list(np.bincount(pairs[0], minlength=len(self.is_kept)).tolist())
 
     def _reason(self, label: int, work: float) -> str:
-        why = "cut off by barriers" if self.is_by_barrier[label] else "not connected to the rest"
+        is_cut = self.is_by_barrier[label]
+        cut_off = "cut off by barriers or locked territories"
+        why = cut_off if is_cut else "not connected to the rest"
         if not self.target:
             return why
         return f"{why}, and its work is {work / self.target:.0%} of a territory's"

@@ -218,9 +218,12 @@ def _pieces(
     for more: so again until both agree, which they do since the number only falls.
     """
     plain = _graph(adjacency)
-    labels = connected_components(plain.edited(links.bridges, links.forbidden))
+    edited = plain.edited(links.bridges, links.forbidden)
+    labels = connected_components(edited)
     before_barriers = connected_components(plain.edited(links.bridges, links.forbidden[:0]))
     is_kept_ground = np.isin(cells, wanted.kept.cells)
+    if is_kept_ground.any():
+        labels = _without_splinters(labels, edited, is_kept_ground, activity[:, 0])
     n_closed = len(wanted.kept.numbers)
     pointer = f"/{wanted.request.number_field}"
     while True:
@@ -234,6 +237,22 @@ def _pieces(
         if again.n_territories >= sizing.n_territories:
             return pieces, again
         sizing = again
+
+
+def _without_splinters(
+    labels: NDArray[np.int32], graph: Graph, is_kept_ground: NDArray[np.bool_], work: Floats
+) -> NDArray[np.int32]:
+    """Make pieces of their own of what locked territories cut off that carries nothing.
+
+    Along the rim of the ground cells of two resolutions do not match; the splinters between them
+    would be added to the locked territory, which is to stay as it is.
+    """
+    free = np.flatnonzero(~is_kept_ground).astype(np.int32)
+    parts = connected_components(graph.restricted_to(free))
+    is_splinter = np.bincount(parts, work[free]) == 0
+    apart = labels.copy()
+    apart[free] = np.where(is_splinter[parts], labels.max() + 1 + parts, labels[free])
+    return np.unique(apart, return_inverse=True)[1].astype(np.int32)
 
 
 def _too_few(n_territories: int, n_closed: int, pointer: str) -> InvalidInput:

@@ -27,3 +27,12 @@ def is_contiguous(cells: list[str]) -> bool:
 def cell_of(lon: float, lat: float, resolution: int) -> str:
     """Return the logical cell of a point: the ancestor of its cell at resolution 12."""
     return h3.cell_to_parent(h3.latlng_to_cell(lat, lon, 12), resolution)
+
+
+def is_contiguous_mixed(cells: list[str]) -> bool:
+    """Tell whether H3 cells of several resolutions are connected, all made as fine as the finest.
+
+    Descendants of a cell are connected among themselves, so the cells are if all of them are.
+    """
+    finest = max(map(h3.get_resolution, cells))
+    return is_contiguous([fine for cell in cells for fine in h3.cell_to_children(cell, finest)])
