@@ -20,17 +20,20 @@ from balancing.best_plan import largest_deviation
 from balancing.growth import fresh_plan
 from balancing.problem import CUT_EDGES, Bands, Problem
 from balancing.recombination import recombine
-from balancing.short_run import Control, Outcome, Rates, short_run
+from balancing.short_run import Control, Outcome, Rates, is_better, short_run
 from balancing.state import tally
 from balancing.working_plan import Links, make_links, make_working_plan
 
 ShouldStop = Callable[[float, float | None], bool]
 
-# About 1.5 CPU s for a few hundred units.
+# Budget for up to 1,400 units, 1 to 2 CPU s, and what each unit above them adds.
 N_PROPOSALS = 7_000_000
-RUN_LENGTH = 60_000
+BUDGET_PER_UNIT = 5_000
+# Proposals of a run: by the number of units, between these limits.
+PROPOSALS_PER_UNIT = 100
+LEAST_RUN, MOST_RUN = 10_000, 200_000
 ROUND_SIZE = 8
-N_MEMBERS = 8
+N_MEMBERS = 12
 
 # The first rounds, and this part of the runs afterwards, start from fresh plans, this part of
 # those compact; the others from members of the population after one or two kicks.
@@ -43,7 +46,7 @@ MOST_KICKS = 2
 # energy is a unit's mean share of the objective, or this many cut edges.
 COOLEST_START, HOTTEST_START = 0.3, 1.0
 COOLING = 0.15
-FIRST_PRICE, PRICE_SPREAD = 30.0, 3.0
+FIRST_PRICE, PRICE_SPREAD = 30.0, 10.0
 CUT_EDGES_PER_ENERGY = 3.0
 PAIR_SHARE = 0.6
 
@@ -52,9 +55,6 @@ N_CONFIRMATIONS = 10
 
 # Seconds between two questions whether to stop.
 LOOK_S = 0.01
-
-# Energies closer than this belong to plans of equal worth.
-SAME_ENERGY = 1e-7
 
 
 class Task(NamedTuple):
@@ -84,7 +84,7 @@ def search_population(
     bands: Bands,
     generator: np.random.Generator,
     should_stop: ShouldStop,
-    n_proposals: int = N_PROPOSALS,
+    n_proposals: int | None = None,
 ) -> IntArray:
     """Return (n,) the best plan found: least total breach first, then least objective.
 
@@ -97,10 +97,12 @@ def search_population(
         Asked about every 10 ms, with the fraction done and the best plan's largest deviation
         if there is one; True ends the search with the best plan so far.
     n_proposals
-        Budget, in proposals of the annealing runs.
+        Budget, in proposals of the annealing runs; None for the usual one.
     """
-    n_rounds = max(n_proposals // (ROUND_SIZE * RUN_LENGTH), 1)
     population = Population(problem)
+    if n_proposals is None:
+        n_proposals = max(N_PROPOSALS, BUDGET_PER_UNIT * len(problem.mass))
+    n_rounds = max(n_proposals // (ROUND_SIZE * population.run_length), 1)
     runner = Runner(problem, bands, generator)
     with ThreadPoolExecutor(ROUND_SIZE) as pool:
         for number in range(n_rounds):
@@ -165,6 +167,7 @@ class Population:
         self._problem = problem
         self._members: list[Outcome] = []
         self._price = FIRST_PRICE
+        self.run_length = min(max(PROPOSALS_PER_UNIT * len(problem.mass), LEAST_RUN), MOST_RUN)
         self.imbalance: float | None = None
         self.n_confirmations = 0
 
@@ -187,6 +190,10 @@ class Population:
         self._price = float(np.exp(np.mean(np.log([outcome.price for outcome in outcomes]))))
         self.imbalance = largest_deviation(self._problem, tally(self._problem, self.best.alignment))
 
+    @property
+    def _least_breach(self) -> float:
+        return self.best.breach if self._members else 0.0
+
     def draw_task(self, generator: np.random.Generator, number: int) -> Task:
         """Draw a run of the given round."""
         hot = COOLEST_START * (HOTTEST_START / COOLEST_START) ** generator.random()
@@ -198,13 +205,15 @@ class Population:
             start,
             n_kicks=int(generator.integers(1, MOST_KICKS + 1)),
             is_compact=bool(generator.random() < COMPACT_SHARE),
-            control=Control(hot, hot * COOLING, price, PAIR_SHARE, RUN_LENGTH),
+            control=Control(
+                hot, hot * COOLING, price, self._least_breach, PAIR_SHARE, self.run_length
+            ),
             random=random_state(generator),
         )
 
 
 def _is_better(one: Outcome, other: Outcome) -> bool:
-    return (one.breach, one.energy) < (other.breach, other.energy - SAME_ENERGY)
+    return bool(is_better(one.breach, one.energy, other.breach, other.energy))
 
 
 def _is_same(problem: Problem, one: Outcome, other: Outcome) -> bool:

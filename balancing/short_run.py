@@ -40,8 +40,8 @@ N_PARTNER_DRAWS = 4
 # exactly.
 ROUGHNESS = 1.0
 
-# What counts as an improvement, against sums that differ in their last bits.
-LEAST_GAIN = 1e-9
+# What counts as a difference between sums that were made in different order.
+LEAST_GAIN = 1e-8
 
 
 class Rates(NamedTuple):
@@ -68,6 +68,9 @@ class Control(NamedTuple):
         First and last temperature, in energy.
     price
         First price of a plain relative excess of 1, in energy.
+    least_breach
+        Of the plans met so far: a breach no larger counts as none when the price is set, so
+        that it does not rise without end where the bands cannot be kept.
     pair_share
         Part of the proposals that move two units at once.
     n_proposals
@@ -77,6 +80,7 @@ class Control(NamedTuple):
     hot: float
     cold: float
     price: float
+    least_breach: float
     pair_share: float
     n_proposals: int
 
@@ -125,6 +129,7 @@ def short_run(
     energy = plan_energy(problem, rates, plan)
     best_energy = energy
     price = control.price
+    within = control.least_breach * (1.0 + LEAST_GAIN)
     n_blocks = max(control.n_proposals // BLOCK, 1)
     for block in range(n_blocks):
         if is_stopped[0] or plan.n_cut[0] == 0:
@@ -144,17 +149,23 @@ def short_run(
             if rise < np.inf:
                 energy += rise
                 breach = plan.breach.sum()
-                if breach < best_breach or (
-                    breach == best_breach and energy < best_energy - LEAST_GAIN
-                ):
+                if is_better(breach, energy, best_breach, best_energy):
                     best[:] = plan.alignment
                     best_breach, best_energy = breach, energy
-            n_feasible += breach == 0.0
+            n_feasible += breach <= within
         if n_feasible > FEASIBLE_SHARE * BLOCK:
             price = max(price / PRICE_STEP, LEAST_PRICE)
         else:
             price = min(price * PRICE_STEP, MOST_PRICE)
     return Outcome(best, best_breach, best_energy, price)
+
+
+@compiled_in_place
+def is_better(breach: float, energy: float, best_breach: float, best_energy: float) -> bool:
+    """Return whether one plan beats another: less breach, or the same and less energy."""
+    if breach < best_breach * (1.0 - LEAST_GAIN):
+        return True
+    return breach <= best_breach * (1.0 + LEAST_GAIN) and energy < best_energy - LEAST_GAIN
 
 
 @compiled_in_place
