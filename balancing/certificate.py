@@ -38,7 +38,9 @@ class Certificate:
     parent
         (n_units,) the touching unit of the same territory that each unit hangs from, -1 for
         the one root of each territory.
-    alignment, sums, targets, imbalance, bridges, violations, n_starts, start_spread
+    alignment, sums, targets, imbalance, cut_edges
+        As in `Result`.
+    centre_unit, bridges, violations, n_starts, start_spread
         As in `Result`.
     totals
         (n_measures,) sums over all units.
@@ -68,8 +70,10 @@ class Certificate:
     loads: FloatArray
     objective: str
     objective_value: float
+    cut_edges: int
     centre_x_m: FloatArray
     centre_y_m: FloatArray
+    centre_unit: IntArray
     pull: FloatArray
     place_x_m: FloatArray
     place_y_m: FloatArray
@@ -125,8 +129,10 @@ def certify(instance: Instance, parameters: Parameters, result: Result) -> Certi
         loads=loads,
         objective=result.objective,
         objective_value=result.objective_value,
+        cut_edges=result.cut_edges,
         centre_x_m=result.centre_x_m,
         centre_y_m=result.centre_y_m,
+        centre_unit=result.centre_unit,
         pull=pull,
         place_x_m=places[:, 0],
         place_y_m=places[:, 1],
@@ -205,11 +211,11 @@ def _proven(parameters: Parameters, result: Result, bound: Bound | None) -> list
     for name, worst, tolerance in zip(
         result.measure_names, result.worst_imbalance.tolist(), parameters.tolerances, strict=True
     ):
-        is_held = "within" if worst <= tolerance + 1e-9 else "not within"
-        sentences.append(
-            f"No territory is farther than {worst:.3%} from its target of {name}, which is "
-            f"{is_held} the tolerance of {tolerance:.3%}."
-        )
+        how_far = f"No territory is farther than {worst:.3%} from its target of {name}"
+        if tolerance < 1:
+            is_held = "within" if worst <= tolerance + 1e-9 else "not within"
+            how_far += f", which is {is_held} the tolerance of {tolerance:.3%}"
+        sentences.append(f"{how_far}.")
     if bound is not None:
         sentences.append(_bound_in_words(parameters, result, bound))
     return sentences

@@ -1,7 +1,8 @@
 """The heavy part of a design, run in a child process: customers per cell in, a plan out.
 
 Reads from its folder `cells12.npy`, `activity.npy` (n, 4: work, customers, potential, revenue) and
-`request.json`; writes `cells.npy`, `alignment.npy`, `outlines.npz` and `plan.json`.
+`request.json`; writes `cells.npy`, `alignment.npy`, `outlines.npz`, `plan.json` and
+`certificate.json.gz`.
 """
 
 from pathlib import Path
@@ -12,6 +13,8 @@ import orjson
 
 from app.errors import Fault, InvalidInput
 from app.jobs.child_main import report
+from app.plans.certificate import write_certificate
+from app.plans.digest import input_digest
 from app.plans.drawing import draw, reading_order
 from app.plans.scores import score_plan, score_territories
 from app.plans.task import Task, build_task, pointing
@@ -31,7 +34,7 @@ def main(folder: Path) -> None:
         task = build_task(request, cells12, activity)
         result = solve(task)
         report("drawing outlines", 0.9)
-        write_plan(folder, task, result)
+        write_plan(folder, task, result, input_digest(cells12, activity))
     except GeoError as error:
         fault = Fault(error.code.replace("_", "-"), error.message)
         raise InvalidInput(error.message, [fault]) from error
@@ -53,15 +56,16 @@ def solve(task: Task) -> Result:
     )
 
 
-def write_plan(folder: Path, task: Task, result: Result) -> None:
-    """Write what `app.plans.store` stores."""
+def write_plan(folder: Path, task: Task, result: Result, digest: str) -> None:
+    """Write what `app.plans.store` stores; `digest` is that of the input."""
     order = _order(task, result)
     ordinals = order[result.alignment]
     np.save(folder / "cells.npy", task.cells)
     np.save(folder / "alignment.npy", ordinals)
     graph = task.instance.graph.edited(task.links.bridges, task.links.forbidden)
     territories = draw(folder, task.cells, ordinals, task.adjacency, graph, result.n_territories)
-    violations = find_violations(task, result, codes_of(order))
+    codes = codes_of(order)
+    violations = find_violations(task, result, codes)
     document: dict[str, Any] = {
         "territories": score_territories(territories, order, task, result),
         "scores": {**score_plan(task, result), "is_feasible": not violations},
@@ -71,6 +75,7 @@ def write_plan(folder: Path, task: Task, result: Result) -> None:
     }
     options = orjson.OPT_SERIALIZE_NUMPY
     (folder / "plan.json").write_bytes(orjson.dumps(document, option=options))
+    write_certificate(folder, task, result, codes, order, violations, digest)
 
 
 def _order(task: Task, result: Result) -> "np.ndarray[Any, np.dtype[np.int32]]":
