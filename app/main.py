@@ -23,6 +23,7 @@ from app.http.streams import StreamSlots
 from app.imports.endpoints import routes as imports
 from app.jobs.endpoints import routes as runs
 from app.layers.endpoints import routes as layers
+from app.plans.certificate_endpoints import routes as certificates
 from app.plans.endpoints import routes as plans
 from app.reps.endpoints import routes as reps
 from app.search.endpoints import routes as search
@@ -48,6 +49,7 @@ SUBJECTS = (
     tiles,
     layers,
     plans,
+    certificates,
     territories,
     geofences,
     reps,

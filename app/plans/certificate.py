@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from app.plans.digest import CERTIFICATE_FILE
 from app.plans.places import Places
 from app.plans.task import Task
 from balancing import Result
@@ -18,7 +19,6 @@ from geo.sphere import EARTH_RADIUS_M
 
 Units = NDArray[np.int32]
 
-FILE = "certificate.json.gz"
 # Above 6 a document of 300,000 cells takes twice the time for 3 % fewer bytes.
 COMPRESSION = 6
 
@@ -49,7 +49,7 @@ def write_certificate(
     document = _document(task, certificate, codes, order, violations, digest)
     data = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     # Without the time of day, so that one plan has one certificate to the byte.
-    (folder / FILE).write_bytes(gzip.compress(data, COMPRESSION, mtime=0))
+    (folder / CERTIFICATE_FILE).write_bytes(gzip.compress(data, COMPRESSION, mtime=0))
 
 
 def _document(

@@ -1,9 +1,11 @@
-"""The fingerprint of what a plan was made from."""
+"""What the process that designs a plan and the one that stores it have to agree on."""
 
 import hashlib
 
 import numpy as np
 from numpy.typing import NDArray
+
+CERTIFICATE_FILE = "certificate.json.gz"
 
 
 def input_digest(cells12: NDArray[np.uint64], activity: NDArray[np.float64]) -> str:

@@ -1,6 +1,5 @@
 """The design run: read customers, solve in a child, store a draft plan."""
 
-import hashlib
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +16,7 @@ from app.db.tables import Layer
 from app.errors import InvalidInput, NotFound
 from app.jobs.child import run_child, work_folder
 from app.jobs.runs import RunContext
+from app.plans.digest import input_digest
 from app.plans.lookups import resolve
 from app.plans.request import PlanRequest
 from app.plans.store import store_plan
@@ -40,9 +40,7 @@ class Demand:
     @property
     def digest(self) -> str:
         """SHA-256 of the input, for the manifest."""
-        digest = hashlib.sha256(self.cells12.astype("<u8").tobytes())
-        digest.update(self.activity.astype("<f8").tobytes())
-        return digest.hexdigest()
+        return input_digest(self.cells12, self.activity)
 
 
 async def run_design(context: RunContext) -> None:

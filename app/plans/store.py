@@ -10,6 +10,7 @@ from sqlalchemy import insert, text
 from app.db.session import WriteSession
 from app.db.tables import Plan
 from app.plans.alignment import pack
+from app.plans.certificate_store import store_certificate
 
 # Web Mercator ends at 85.06°; beyond it the transformation goes to infinity.
 INSERT_TERRITORY = text("""
@@ -35,9 +36,9 @@ async def store_plan(
     folder: Path,
     request: dict[str, Any],
     manifest: dict[str, Any],
-    run_id: int,
+    run_id: int | None,
 ) -> int:
-    """Insert the plan and its territories; return the plan's id."""
+    """Insert the plan, its territories and its certificate; return the plan's id."""
     document = orjson.loads((folder / "plan.json").read_bytes())
     cells, ordinals = np.load(folder / "cells.npy"), np.load(folder / "alignment.npy")
     territories = document["territories"]
@@ -58,6 +59,7 @@ async def store_plan(
     )
     plan_id = (await session.execute(statement.returning(Plan.id))).scalar_one()
     await session.execute(INSERT_TERRITORY, _rows(plan_id, folder, territories))
+    await store_certificate(session, plan_id, folder)
     return plan_id
 
 

@@ -9,6 +9,7 @@ from fastapi import Header, Path, Query, Request, Response
 from app.auth import Anyone
 from app.errors import NotFound
 from app.http.dependencies import Reading
+from app.http.etags import is_known
 from app.http.routing import router
 from app.tiles import customer_tiles, territory_tiles
 from app.tiles.plans import find_plan
@@ -106,7 +107,7 @@ async def get_tile(
     if not tile:
         return Response(status_code=204, headers=CACHING)
     headers = {**CACHING, "ETag": f'"{hashlib.sha256(tile).hexdigest()[:32]}"'}
-    if _is_known(if_none_match, headers["ETag"]):
+    if is_known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return TileResponse(tile, headers=headers)
 
@@ -115,11 +116,3 @@ def _described(tileset: str) -> tuple[VectorLayer, str, int]:
     if tileset not in DESCRIPTIONS:
         raise NotFound(f"There is no tileset {tileset[:100]!r}.")
     return DESCRIPTIONS[tileset]
-
-
-def _is_known(if_none_match: str | None, etag: str) -> bool:
-    """Tell whether the caller holds this tile already (RFC 9110 §13.1.2)."""
-    if if_none_match is None:
-        return False
-    known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in known or etag in known

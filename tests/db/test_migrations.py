@@ -54,6 +54,13 @@ ROWS = (
     f"""INSERT INTO plan_cell VALUES (1, {CELL}, 1)""",
 )
 
+# Rows of the tables that came later, where earlier rows do not bring any.
+LATER_ROWS = (
+    """INSERT INTO plan_certificate VALUES (1, 'x', 1, 'x')""",
+    """INSERT INTO plan_front (plan_id, run_id, facts) VALUES (1, 1, '{}')""",
+    """INSERT INTO plan_front_point VALUES (1, 0, 1, 'plan', '{}')""",
+)
+
 OURS = """
     -- Everything in the database that is neither PostgreSQL's nor an extension's.
     WITH ours AS (
@@ -96,9 +103,9 @@ def _connect(url: URL) -> psycopg.Connection:
     )
 
 
-def _fill(url: URL) -> None:
+def _fill(url: URL, rows: tuple[str, ...] = ROWS) -> None:
     with _connect(url) as connection:
-        for statement in ROWS:
+        for statement in rows:
             connection.execute(statement.encode())
 
 
@@ -127,6 +134,7 @@ def test_rows_survive_every_step_and_nothing_of_ours_is_left_at_base(empty_url: 
     first = _counts(empty_url)
 
     assert upgrade(empty_url, APPLICATION_ROLE) == newest_revision()
+    _fill(empty_url, LATER_ROWS)
     filled = _counts(empty_url)
     assert filled.items() >= first.items()
     assert filled.keys() == Base.metadata.tables.keys()
@@ -145,6 +153,7 @@ def test_rows_survive_every_step_and_nothing_of_ours_is_left_at_base(empty_url: 
     assert _counts(empty_url) == {name: filled[name] for name in first}
 
     upgrade(empty_url, APPLICATION_ROLE)
+    _fill(empty_url, LATER_ROWS)
     assert _counts(empty_url) == filled
 
     downgrade(empty_url, "base")

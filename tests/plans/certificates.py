@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from app.plans import solve
-from app.plans.certificate import FILE
+from app.plans.digest import CERTIFICATE_FILE
 from app.plans.request import PlanRequest
 from geo.cells import cells_from_points
 
@@ -48,5 +48,7 @@ def make_certificate(
     np.save(folder / "cells12.npy", cells)
     np.save(folder / "activity.npy", activity)
     solve.main(folder)
-    certificate: dict[str, Any] = json.loads(gzip.decompress((folder / FILE).read_bytes()))
+    certificate: dict[str, Any] = json.loads(
+        gzip.decompress((folder / CERTIFICATE_FILE).read_bytes())
+    )
     return certificate

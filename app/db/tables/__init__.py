@@ -13,6 +13,7 @@ from app.db.tables.planning import (
     Territory,
     TerritoryOwner,
 )
+from app.db.tables.proofs import PlanCertificate, PlanFront, PlanFrontPoint
 from app.db.tables.work import ApiKey, Artifact, ImportFault, Run, RunEvent, Upload, UploadChunk
 
 __all__ = [
@@ -30,6 +31,9 @@ __all__ = [
     "MeasureSnapshot",
     "Plan",
     "PlanCell",
+    "PlanCertificate",
+    "PlanFront",
+    "PlanFrontPoint",
     "Publication",
     "Rep",
     "Run",
