@@ -169,6 +169,20 @@ def _is_like_first(answer: Answer, given: Given) -> bool:
     return answer.members()["T02"] == given.first.members()["T02"]
 
 
+# Tolerances that cannot both hold where the potential is thrice as dense in the east.
+NEITHER: dict[str, Any] = {
+    "tolerances": {"work_minutes": 0.001, "customers": None, "potential": 0.001},
+    "n_territories": 7,
+    "split_heavy_cells": False,
+}
+
+
+def favours(answer: Answer, measure: str, other: str) -> None:
+    assert answer.plan, answer.said
+    worst = answer.plan["max_imbalance"]
+    assert worst[measure] < worst[other] / 2, worst
+
+
 def _is_split(answer: Answer, given: Given) -> bool:
     return len(answer.plan["resolutions"]) > 1 and answer.plan["scores"]["splitting"]["n_split"] > 0
 
@@ -237,9 +251,11 @@ ROWS = [
         lambda g: ["--tolerance", "0.001", "--territories", "7"],
         answered("tolerance_not_met", "/tolerances/work_minutes")),
     Row("weights", "honoured",
-        lambda g: {"weights": {"customers": 20}},
-        lambda g: ["--weight", "customers=20"],
-        says(lambda a, g: a.plan["parameters"]["weights"]["customers"] == 20)),
+        lambda g: {"weights": {"work_minutes": 100}, **NEITHER},
+        lambda g: ["--weight", "work_minutes=100", "--territories", "7",
+                   "--tolerance", "0.001", "--tolerance", "customers=none",
+                   "--tolerance", "potential=0.001", "--no-split-heavy-cells"],
+        lambda a, g: favours(a, "work_minutes", "potential")),
     Row("weights", "conflicting",
         lambda g: {"weights": {"customers": 0}},
         lambda g: ["--weight", "customers=0"],

@@ -1,11 +1,15 @@
 """Every field of a plan request: honoured and conflicting, by the API and by the command line."""
 
+import inspect
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from app.cli.design import design
 from app.plans.request import PlanRequest
+from tests.conftest import REPOSITORY
 from tests.constraints.conftest import Designer
 from tests.constraints.ground import World
 from tests.constraints.rows import ROWS, Answer, Given, Row
@@ -44,3 +48,13 @@ def test_every_field_of_a_plan_request_has_its_rows() -> None:
         for kind in ("honoured", "conflicting"):
             assert found[field, kind] >= 1, f"{field} has no row for {kind}"
     assert {row.field for row in ROWS} == set(PlanRequest.model_fields)
+
+
+def test_every_field_and_option_is_documented() -> None:
+    text = (REPOSITORY / "docs/constraints.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(--[a-z-]+)", text, re.MULTILINE))
+    options = set(inspect.signature(design).parameters)
+
+    assert list(rows) == list(PlanRequest.model_fields)
+    for option in rows.values():
+        assert option.removeprefix("--").removeprefix("no-").replace("-", "_") in options, option

@@ -182,7 +182,9 @@ async def test_a_request_that_cannot_work_is_refused_at_once(
 async def test_more_territories_than_cells_fails_the_run_and_stores_nothing(
     client: httpx.AsyncClient, customers: int, layer_id: int, design_plan: DesignPlan
 ) -> None:
-    run = await design_plan(layer_id=layer_id, n_territories=200, resolution=4)
+    run = await design_plan(
+        layer_id=layer_id, n_territories=200, resolution=4, split_heavy_cells=False
+    )
 
     assert run["state"] == "failed"
     assert run["error"]["errors"][0]["code"] == "more-territories-than-cells"

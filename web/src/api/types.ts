@@ -26,6 +26,9 @@ export type PlanState = "draft" | "proposed" | "approved" | "published" | "super
 export interface Violation {
   code: string;
   message: string;
+  facts?: Record<string, unknown>;
+  /** The least change of the request that does away with it: a JSON pointer with a value or an action. */
+  relaxation?: { field?: string; value?: number | null; action?: string; n_territories?: number };
 }
 
 export interface PlanSummary {
