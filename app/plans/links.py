@@ -1,15 +1,19 @@
 """Which units count as touching: barriers cut links, bridges add some, borders make some dear."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from app.errors import Fault, InvalidInput
 from app.plans.places import Places
 from app.plans.request import PlanRequest
 from geo.adjacency import Adjacency
-from geo.barriers import crossed_links, links_across, region_of_cells
+from geo.barriers import crossed_links
 from geo.geojson import Barrier, barrier_from_geojson
 
 Cells = NDArray[np.uint64]
@@ -68,33 +72,50 @@ def find_links(request: PlanRequest, cells: Cells, adjacency: Adjacency) -> Link
 
 
 def _forbidden(request: PlanRequest, cells: Cells, adjacency: Adjacency) -> Pairs:
-    found = [NO_PAIRS]
-    for barrier in request.barriers:
-        found.append(_parted(cells, adjacency, barrier_from_geojson(barrier.geometry)))
-    return np.unique(np.concatenate(found), axis=0)
-
-
-def _parted(cells: Cells, adjacency: Adjacency, shape: Barrier) -> Pairs:
-    """Pairs of touching units on the two sides of a line, or of the border of an area."""
-    pairs = crossed_links(cells, adjacency, shape)
-    if shape.geom_type in ("Polygon", "MultiPolygon"):
-        # A centre on the very border: the segment may miss the line by rounding.
-        inside = region_of_cells(cells, [shape]) + 1
-        pairs = np.concatenate([pairs, links_across(adjacency, inside)])
-    return pairs.astype(np.int32)
+    shapes = [barrier_from_geojson(barrier.geometry) for barrier in request.barriers]
+    return np.unique(_crossed(cells, adjacency, shapes), axis=0)
 
 
 def _discouraged(request: PlanRequest, cells: Cells, adjacency: Adjacency) -> tuple[Pairs, Floats]:
     """Every pair once, with the greatest of its strengths: counties share their borders."""
-    pairs, strengths = [NO_PAIRS], [np.empty(0)]
+    by_strength = defaultdict(list)
     for wish in request.discouraged:
-        found = _parted(cells, adjacency, barrier_from_geojson(wish.geometry))
+        by_strength[wish.strength].append(barrier_from_geojson(wish.geometry))
+    pairs, strengths = [NO_PAIRS], [np.empty(0)]
+    for strength, shapes in by_strength.items():
+        found = _crossed(cells, adjacency, shapes)
         pairs.append(found)
-        strengths.append(np.full(len(found), wish.strength))
+        strengths.append(np.full(len(found), strength))
     distinct, row = np.unique(np.concatenate(pairs), axis=0, return_inverse=True)
     greatest = np.zeros(len(distinct))
     np.maximum.at(greatest, row.reshape(-1), np.concatenate(strengths))
     return distinct, greatest
+
+
+def _crossed(cells: Cells, adjacency: Adjacency, shapes: Sequence[Barrier]) -> Pairs:
+    """Pairs of touching units with a line, or the border of an area, between their centres.
+
+    All at once, since each search walks over all links; areas by their borders, because areas
+    that touch would lose the border between them when taken together. Those that reach the
+    antimeridian are searched one by one: there the edge of the map is no border.
+    """
+    apart = [shape for shape in shapes if _reaches_seam(shape)]
+    together = [shape for shape in shapes if not _reaches_seam(shape)]
+    lines = [shape.boundary if _is_area(shape) else shape for shape in together]
+    found: list[NDArray[np.integer[Any]]] = [NO_PAIRS]
+    if lines:
+        found.append(crossed_links(cells, adjacency, shapely.GeometryCollection(lines)))
+    found += [crossed_links(cells, adjacency, shape) for shape in apart]
+    return np.concatenate(found).astype(np.int32)
+
+
+def _is_area(shape: Barrier) -> bool:
+    return shape.geom_type in ("Polygon", "MultiPolygon")
+
+
+def _reaches_seam(shape: Barrier) -> bool:
+    west, _, east, _ = shape.bounds
+    return _is_area(shape) and (west <= -180.0 or east >= 180.0)
 
 
 def _bridges(request: PlanRequest, places: Places) -> tuple[Pairs, tuple[int, ...]]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
-from geo.antimeridian import Polygonal
-from geo.barriers import region_of_cells
+from geo.antimeridian import Polygonal, onto_one_map
 from geo.cell_ids import descendant_range
 from geo.cell_sets import distinct_resolutions, positions_in
 from geo.cells import (
@@ -86,6 +86,9 @@ class Places:
         width_m = 1000.0 * float(np.sqrt(area_km2(self.cells[nearest : nearest + 1])[0]))
         return nearest if away_m[nearest] <= (MOST_CELLS_AWAY + 0.5) * width_m else None
 
-    def in_area(self, area: Polygonal) -> Units:
-        """Return the units with their centre in a polygon."""
-        return np.flatnonzero(region_of_cells(self.cells, [area]) == 0).astype(np.int32)
+    def in_areas(self, areas: Sequence[Polygonal]) -> list[Units]:
+        """Return the units with their centre in, or on the border of, each polygon."""
+        tree = shapely.STRtree(np.asarray(shapely.points(*points_from_cells(self.cells))))
+        on_map = np.array([onto_one_map(area) for area in areas], dtype=object)
+        area, unit = tree.query(on_map, predicate="intersects")
+        return [np.sort(unit[area == number]).astype(np.int32) for number in range(len(areas))]

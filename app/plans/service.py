@@ -1,5 +1,6 @@
 """What must hold before a design is queued."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -25,7 +26,8 @@ async def request_design(session: WriteSession, request: PlanRequest, requested_
     Conflict
         When a run is at work on the layer.
     """
-    refuse_contradictions(request)
+    # Geometries of megabytes take a second to check, in which others are to be answered.
+    await asyncio.to_thread(refuse_contradictions, request)
     layer = await session.get(Layer, request.layer_id)
     if layer is None:
         fault = Fault("unknown", "there is no such layer", "/layer_id")

@@ -170,6 +170,7 @@ class Wishes:
 
     def _groups(self, locks: Units) -> tuple[Units, ...]:
         groups = []
+        in_areas = self._in_areas()
         for index, group in enumerate(self.request.keep_together):
             pointer = f"/keep_together/{index}"
             if group.cells is not None:
@@ -177,7 +178,7 @@ class Wishes:
                 for place in missing:
                     self._note_outside(f"cell {group.cells[place]}", f"{pointer}/cells/{place}")
             else:
-                units = self.places.in_area(polygon_from_geojson(group.area))
+                units = in_areas[index]
                 if not units.size:
                     self._note_outside(f"the area of {pointer}", f"{pointer}/area")
             closed = np.intersect1d(locks[units], self.kept.numbers)
@@ -195,6 +196,12 @@ class Wishes:
                 groups.append(units)
                 self.sources.groups.append(pointer)
         return tuple(groups)
+
+    def _in_areas(self) -> dict[int, Units]:
+        """Units of every group that is given as an area, by the number of the group."""
+        groups = enumerate(self.request.keep_together)
+        areas = {i: polygon_from_geojson(g.area) for i, g in groups if g.area is not None}
+        return dict(zip(areas, self.places.in_areas(list(areas.values())), strict=True))
 
     def _centres(self) -> tuple[Centre, ...]:
         """Named centres, and homes of reps whose territory has none."""

@@ -65,10 +65,11 @@ def test_a_harbour_beside_the_plan_is_at_the_nearest_unit_and_a_far_one_nowhere(
 def test_an_area_holds_the_units_with_their_centre_in_it() -> None:
     lon, lat = points_from_cells(EVEN)
 
-    units = Places(EVEN).in_area(box(112.9, 30.4, 113.1, 30.6))
+    units, others = Places(EVEN).in_areas([box(112.9, 30.4, 113.1, 30.6), box(0, 0, 1, 1)])
 
     inside = (abs(lon - 113) < 0.1) & (abs(lat - 30.5) < 0.1)
     assert units.tolist() == np.flatnonzero(inside).tolist()
+    assert others.tolist() == []
 
 
 def test_ground_is_taken_out_of_finer_and_coarser_cells() -> None:
