@@ -13,7 +13,7 @@ from app.plans.links import Links, find_links
 from app.plans.pieces import Pieces, keep_large_pieces
 from app.plans.places import Places
 from app.plans.request import MEASURES, MOST_TERRITORIES, PlanRequest
-from app.plans.units import Kept, choose_cells, largest_unit_share, split_cells
+from app.plans.units import Kept, choose_cells, given_units, largest_unit_share, split_cells
 from app.plans.wishes import Rep, Sources, Wishes
 from balancing import Graph, Instance, ParameterError, Parameters, connected_components
 from geo.adjacency import Adjacency, build_adjacency
@@ -137,7 +137,9 @@ class _Wanted:
         return tuple(share / total for share in given) or None
 
 
-def build_task(document: dict[str, Any], cells12: Cells, activity: Floats) -> Task:
+def build_task(
+    document: dict[str, Any], cells12: Cells, activity: Floats, cells: Cells | None = None
+) -> Task:
     """Return the task that a plan request comes to.
 
     Parameters
@@ -148,6 +150,8 @@ def build_task(document: dict[str, Any], cells12: Cells, activity: Floats) -> Ta
         Cells of resolution 12 with customers.
     activity : (n_customers, 4)
         In the order of `MEASURES`.
+    cells : (n_units,) uint64
+        The units, sorted, where they are those of another plan; by default they are found.
 
     Raises
     ------
@@ -161,17 +165,29 @@ def build_task(document: dict[str, Any], cells12: Cells, activity: Floats) -> Ta
     work = float(activity[_are_in_region(request, cells12), 0].sum())
     kept_work = _kept_work(kept, cells12, activity)
     first = wanted.size(work, kept_work)
-    choice = choose_cells(request, first.n_territories, cells12, activity[:, 0])
-    smallest = min(wanted.shares or (1 / first.n_territories,)) * work
-    cells, splitting = split_cells(
-        choice.region.cells, kept, cells12, activity[:, 0],
-        largest_unit_share(request) * smallest if request.split_heavy_cells else None,
-    )  # fmt: skip
+    if cells is None:
+        cells, choice, splitting = _find_units(wanted, first.n_territories, cells12, activity[:, 0])
+    else:
+        choice, splitting = given_units(cells, first.n_territories, cells12, activity[:, 0])
     per_cell = activity_per_cell(cells12, activity, cells)
     adjacency = build_adjacency(cells)
     links = find_links(request, cells, adjacency)
     pieces, sizing = _pieces(wanted, first, cells, per_cell, adjacency, links, kept_work)
     return _assemble(wanted, cells, per_cell, adjacency, links, choice, splitting, pieces, sizing)
+
+
+def _find_units(
+    wanted: _Wanted, n_territories: int, cells12: Cells, work: Floats
+) -> tuple[Cells, ResolutionChoice, Splitting]:
+    """Choose cells and split heavy ones."""
+    request = wanted.request
+    choice = choose_cells(request, n_territories, cells12, work)
+    smallest = min(wanted.shares or (1 / n_territories,)) * float(work.sum())
+    cells, splitting = split_cells(
+        choice.region.cells, wanted.kept, cells12, work,
+        largest_unit_share(request) * smallest if request.split_heavy_cells else None,
+    )  # fmt: skip
+    return cells, choice, splitting
 
 
 def _read(document: dict[str, Any]) -> _Wanted:

@@ -66,6 +66,35 @@ def choose_cells(
     )
 
 
+def given_units(
+    cells: Cells, n_territories: int, cells12: Cells, work: Floats
+) -> tuple[ResolutionChoice, Splitting]:
+    """Return what is said of units that were not chosen but taken from another plan."""
+    per_unit = activity_per_cell(cells12, work, cells)
+    heaviest = int(np.argmax(per_unit))
+    share = float(per_unit[heaviest] / max(per_unit.sum() / n_territories, 1e-300))
+    resolution = int(resolutions(cells).min())
+    choice = ResolutionChoice(
+        resolution=resolution,
+        heaviest_share_of_target=share,
+        n_cells=len(cells),
+        reachable_tolerance=reachable_tolerance(share),
+        is_within_bounds=True,
+        region=Region(cells, resolution),
+    )
+    splitting = Splitting(
+        cells=cells,
+        work=per_unit,
+        n_split=0,
+        n_added=0,
+        heaviest_work=float(per_unit[heaviest]),
+        heaviest_cell=int(cells[heaviest]),
+        n_too_heavy=0,
+        is_limited=False,
+    )
+    return choice, splitting
+
+
 def largest_unit_share(request: PlanRequest) -> float:
     """Return the share of the smallest target above which cells are split."""
     return min(largest_share(request.tolerances.work_minutes), MAX_HEAVIEST_SHARE)
