@@ -16,7 +16,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 APT := DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -qq
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help setup run test check bench lint format types lock openapi clean browser
+.PHONY: help setup run test check bench peers lint format types lock openapi clean browser
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -47,11 +47,14 @@ format: $(STAMPS)/python ## Rewrite the code in the one style
 bench: setup ## Measure the solver on the instances of BAILIWICK_SHARED_DATA
 	$(BIN)/python -m bench.solver_table
 
+peers: setup ## Install the methods that `python -m bench.solver --peers` compares with
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/peers.lock
+
 openapi: $(STAMPS)/python ## Renew docs/openapi.json
 	$(BIN)/bailiwick openapi > docs/openapi.json
 
 lock: $(STAMPS)/python ## Renew the locked versions of pyproject.toml
-	for group in runtime dev bootstrap; do requirements/compile $$group; done
+	for group in runtime dev bootstrap peers; do requirements/compile $$group; done
 
 clean: ## Remove everything that make made, data of the private cluster included
 	-$(BIN)/bailiwick db down

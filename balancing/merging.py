@@ -99,6 +99,7 @@ class _Merger:
         self._root = np.arange(n_units, dtype=np.int32)
         wanted = requirements.locks
         self._lock = np.full(n_units, -1, np.int32) if wanted is None else wanted.copy()
+        self._in_conflict: set[int] = set()
         self.violations: list[Violation] = []
 
     def run(self) -> tuple[IntArray, IntArray]:
@@ -129,6 +130,7 @@ class _Merger:
                     self._report_conflict(number, *territories[:2].tolist())
 
     def _report_conflict(self, number: int, one: int, other: int) -> None:
+        self._in_conflict.add(number)
         self._violate(
             "group_conflict",
             f"group {number} has units locked to territory {one} and to territory {other}",
@@ -152,10 +154,17 @@ class _Merger:
             )
 
     def _join_group(self, number: int, group: IntArray) -> None:
-        if len(np.unique(self._root[group])) <= 1 or len(np.unique(self._lock[group])) > 1:
+        if len(np.unique(self._root[group])) <= 1 or number in self._in_conflict:
             return
-        lock = int(self._lock[group[0]])
+        # A way that joins others may have run through the group and locked a part of it.
+        territories = np.unique(self._lock[group])
+        territories = territories[territories >= 0]
+        if territories.size > 1:
+            self._report_conflict(number, *territories[:2].tolist())
+            return
+        lock = int(territories[0]) if territories.size else -1
         whole, lost = self._joined(group, (self._lock >= 0) & (self._lock != lock))
+        self._lock[whole] = lock
         self._unite(whole)
         if lost.size:
             self._violate(

@@ -6,6 +6,12 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+# Kernels that `make setup` has compiled; without it every test session would compile its own.
+# It has to be known before numba is imported.
+os.environ.setdefault(
+    "NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".bailiwick" / "numba-cache")
+)
+
 import httpx
 import pytest
 from fastapi import FastAPI

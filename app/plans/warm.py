@@ -1,6 +1,6 @@
 """Compile the solver's kernels ahead of the first design: `python -m app.plans.warm`.
 
-Designs a plan of a few hundred cells; numba keeps the machine code in NUMBA_CACHE_DIR, which
+Designs a plan of few cells and one of many; numba keeps the machine code in NUMBA_CACHE_DIR, which
 `make setup` and the image build point to BAILIWICK_HOME.
 """
 
@@ -13,9 +13,15 @@ from geo.projection import local_equal_area
 
 
 def main() -> None:
-    """Run one small design with two measures, as the service runs them."""
-    lon, lat = np.meshgrid(np.linspace(120, 122, 60), np.linspace(30, 32, 60))
-    cells = np.unique(cells_from_points(lon.ravel(), lat.ravel(), 5))
+    """Run a design with either engine and two measures, as the service runs them."""
+    for resolution in (5, 7):
+        _design(resolution)
+
+
+def _design(resolution: int) -> None:
+    """Divide about 150 cells at resolution 5, above 5,000 at resolution 7."""
+    lon, lat = np.meshgrid(np.linspace(120, 122, 150), np.linspace(30, 32, 150))
+    cells = np.unique(cells_from_points(lon.ravel(), lat.ravel(), resolution))
     adjacency = build_adjacency(cells)
     x_m, y_m = local_equal_area(*points_from_cells(cells))
     activity = np.random.default_rng(1).lognormal(size=(len(cells), 2))

@@ -7,6 +7,15 @@ from tests.balancing.patches import hexagon_instance, parallelogram
 PARAMETERS = Parameters(n_territories=6, tolerances=(0.001,), n_starts=1)
 
 
+@pytest.fixture(autouse=True, params=["power diagram", "population"])
+def engine(request, monkeypatch):
+    """Either engine, whatever the number of units."""
+    if request.param == "power diagram":
+        monkeypatch.setattr("balancing.component.FEW_UNITS", 0)
+        monkeypatch.setattr("balancing.component.MOST_POPULATION_UNITS", 0)
+    return request.param
+
+
 @pytest.fixture(scope="module")
 def instance():
     activity = np.random.default_rng(4).uniform(0.5, 1.5, 150)
@@ -26,12 +35,14 @@ def test_progress_never_falls_and_ends_at_one(instance):
     assert fractions[-1] == 1.0
 
 
-def test_the_phases_are_told_and_the_best_imbalance_once_there_is_a_plan(instance):
+def test_the_phases_are_told_and_the_best_imbalance_once_there_is_a_plan(instance, engine):
     seen = []
 
     design(instance, PARAMETERS, 0, seen.append)
 
-    assert {"starting", "annealing", "polishing", "verifying"} <= {p.phase for p in seen}
+    phases = {"starting", "annealing", "polishing"}
+    expected = phases if engine == "power diagram" else {"searching"}
+    assert expected | {"verifying"} <= {p.phase for p in seen}
     assert seen[0].best_imbalance is None
     assert any(p.best_imbalance is not None for p in seen)
 
@@ -43,7 +54,7 @@ def test_watching_does_not_change_the_plan(instance):
     assert np.array_equal(watched.alignment, unwatched.alignment)
 
 
-@pytest.mark.parametrize("n_calls", [1, 2, 5, 60, 130, 400])
+@pytest.mark.parametrize("n_calls", [1, 2, 5, 40])
 def test_a_run_asked_to_stop_at_any_step_hands_back_a_valid_plan(instance, n_calls):
     calls = []
 
