@@ -72,14 +72,13 @@ def _row(instance: Instance, n_territories: int, seeds: list[int]) -> dict[str, 
         cost = _model_cost(squares, instance, result.alignment)
         inertia = _inertia(instance, result.alignment)
         runs.append((result.is_feasible, cost / least, inertia / least_inertia, cpu_s))
-    feasible, ratios, inertia_ratios, cpu_s = zip(*runs, strict=True)
     return {
         "n_territories": n_territories,
-        "n_feasible": sum(feasible),
-        "model_ratio": statistics.median(ratios),
-        "inertia_ratio": statistics.median(inertia_ratios),
+        "n_feasible": sum(run[0] for run in runs),
+        "model_ratio": statistics.median(run[1] for run in runs),
+        "inertia_ratio": statistics.median(run[2] for run in runs),
         "n_torn_exact": count_torn(instance.graph, exact),
-        "cpu_s": statistics.median(cpu_s),
+        "cpu_s": statistics.median(run[3] for run in runs),
         "exact_cpu_s": exact_cpu_s,
     }
 
@@ -136,7 +135,7 @@ def solve_hess(
 def _tiny_ohio() -> Instance:
     with np.load(shared_instances() / "oh28k.npz") as file:
         cells, owner = np.unique(ancestors(file["cell"], RESOLUTION), return_inverse=True)
-        work = np.bincount(owner, file["work"])
+        work = np.bincount(owner, file["work"]).astype(np.float64)
     adjacency = build_adjacency(cells)
     x_m, y_m = local_equal_area(*points_from_cells(cells))
     graph = Graph(adjacency.indptr, adjacency.indices, is_ring_ordered=True)
