@@ -116,7 +116,8 @@ def keep_large_pieces(
         raise _refusal("more-territories-than-cells", n_territories, f"{n_open} cells", pointer)
     n_pieces = int(np.count_nonzero(is_kept & ~has_closed))
     if n_territories < n_pieces:
-        raise _refusal("more-pieces-than-territories", n_territories, f"{n_pieces} pieces", pointer)
+        what = f"{n_pieces} separate pieces; ask for as many, or name the bridges that join them"
+        raise _refusal("more-pieces-than-territories", n_territories, what, pointer)
     return Pieces(
         all_cells=cells,
         all_activity=activity,

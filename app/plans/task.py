@@ -13,7 +13,7 @@ from app.plans.links import Links, find_links
 from app.plans.pieces import Pieces, keep_large_pieces
 from app.plans.places import Places
 from app.plans.request import MEASURES, MOST_TERRITORIES, PlanRequest
-from app.plans.units import Kept, choose_cells, given_units, largest_unit_share, split_cells
+from app.plans.units import Kept, choose_cells, given_units, largest_loads, split_cells
 from app.plans.wishes import Rep, Sources, Wishes
 from balancing import Graph, Instance, ParameterError, Parameters, connected_components
 from geo.adjacency import Adjacency, build_adjacency
@@ -166,7 +166,7 @@ def build_task(
     kept_work = _kept_work(kept, cells12, activity)
     first = wanted.size(work, kept_work)
     if cells is None:
-        cells, choice, splitting = _find_units(wanted, first.n_territories, cells12, activity[:, 0])
+        cells, choice, splitting = _find_units(wanted, first.n_territories, cells12, activity)
     else:
         choice, splitting = given_units(cells, first.n_territories, cells12, activity[:, 0])
     per_cell = activity_per_cell(cells12, activity, cells)
@@ -177,16 +177,14 @@ def build_task(
 
 
 def _find_units(
-    wanted: _Wanted, n_territories: int, cells12: Cells, work: Floats
+    wanted: _Wanted, n_territories: int, cells12: Cells, activity: Floats
 ) -> tuple[Cells, ResolutionChoice, Splitting]:
     """Choose cells and split heavy ones."""
     request = wanted.request
-    choice = choose_cells(request, n_territories, cells12, work)
-    smallest = min(wanted.shares or (1 / n_territories,)) * float(work.sum())
-    cells, splitting = split_cells(
-        choice.region.cells, wanted.kept, cells12, work,
-        largest_unit_share(request) * smallest if request.split_heavy_cells else None,
-    )  # fmt: skip
+    choice = choose_cells(request, n_territories, cells12, activity[:, 0])
+    smallest_share = min(wanted.shares or (1 / n_territories,))
+    loads = largest_loads(request, activity.sum(axis=0), smallest_share)
+    cells, splitting = split_cells(choice.region.cells, wanted.kept, cells12, activity, loads)
     return cells, choice, splitting
 
 

@@ -1,11 +1,11 @@
 """The units of a plan: the cells of its region, heavy ones split, kept ones as they are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.plans.request import PlanRequest
+from app.plans.request import MEASURES, PlanRequest
 from geo.cell_sets import positions_in
 from geo.cells import ancestors, descendants, resolutions
 from geo.geojson import polygon_from_geojson
@@ -95,27 +95,43 @@ def given_units(
     return choice, splitting
 
 
-def largest_unit_share(request: PlanRequest) -> float:
-    """Return the share of the smallest target above which cells are split."""
-    return min(largest_share(request.tolerances.work_minutes), MAX_HEAVIEST_SHARE)
+def largest_loads(request: PlanRequest, totals: Floats, smallest_share: float) -> dict[int, float]:
+    """Return for each balanced measure's column the load above which a cell is split.
+
+    A share of the smallest territory's target; `totals` (4,) are the sums over all customers.
+    """
+    if not request.split_heavy_cells:
+        return {}
+    found = {}
+    for name in request.balanced:
+        column = MEASURES.index(name)
+        share = min(largest_share(getattr(request.tolerances, name)), MAX_HEAVIEST_SHARE)
+        found[column] = share * smallest_share * float(totals[column])
+    return {column: load for column, load in found.items() if load > 0}
 
 
 def split_cells(
-    cells: Cells, kept: Kept, cells12: Cells, work: Floats, largest_work: float | None
+    cells: Cells, kept: Kept, cells12: Cells, activity: Floats, loads: dict[int, float]
 ) -> tuple[Cells, Splitting]:
     """Return the units, sorted: kept cells, and around them the others, heavy ones split.
 
-    Without `largest_work` nothing is split.
+    Cells are split by one measure after the other; `loads` are those of `largest_loads`. The
+    counts of the splitting are sums over the measures.
     """
     around = without(cells, kept.cells)
     is_elsewhere = ~_are_within(cells12, kept.cells)
-    done = split_heavy_cells(
-        around,
-        cells12[is_elsewhere],
-        work[is_elsewhere],
-        np.inf if largest_work is None else largest_work,
-        max(MOST_UNITS - len(around), 0),
-    )
+    customers, activity = cells12[is_elsewhere], activity[is_elsewhere]
+    done = split_heavy_cells(around, customers, activity[:, 0], np.inf)
+    for column, load in loads.items():
+        room = max(MOST_UNITS - len(done.cells), 0)
+        further = split_heavy_cells(done.cells, customers, activity[:, column], load, room)
+        done = replace(
+            further,
+            n_split=done.n_split + further.n_split,
+            n_added=done.n_added + further.n_added,
+            n_too_heavy=done.n_too_heavy + further.n_too_heavy,
+            is_limited=done.is_limited or further.is_limited,
+        )
     return np.sort(np.concatenate([done.cells, kept.cells])), done
 
 
