@@ -25,6 +25,7 @@ from app.jobs.endpoints import routes as runs
 from app.layers.endpoints import routes as layers
 from app.plans.certificate_endpoints import routes as certificates
 from app.plans.endpoints import routes as plans
+from app.plans.front_endpoints import routes as fronts
 from app.reps.endpoints import routes as reps
 from app.search.endpoints import routes as search
 from app.settings import Settings
@@ -50,6 +51,7 @@ SUBJECTS = (
     layers,
     plans,
     certificates,
+    fronts,
     territories,
     geofences,
     reps,

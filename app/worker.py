@@ -17,12 +17,17 @@ from app.imports.job import run_import
 from app.jobs.execution import Handler, execute
 from app.jobs.queue import EXECUTE, QUEUE, make_queue
 from app.jobs.sweeping import sweep
+from app.plans.front_job import run_front
 from app.plans.job import run_design
 from app.settings import Settings
 
 log = structlog.get_logger()
 
-HANDLERS: dict[str, Handler] = {"design": run_design, "import": run_import}
+HANDLERS: dict[str, Handler] = {
+    "design": run_design,
+    "front": run_front,
+    "import": run_import,
+}
 GRACEFUL_STOP_S = 20.0
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from app.cli import data, database, keys, plans, processes
 from app.cli.demo import demo
 from app.cli.design import design
+from app.cli.front import front
 from app.errors import ServiceError, SetupError
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app.command("import")(data.import_file)
 app.command()(design)
 app.command("plans")(plans.list_plans)
 app.command()(plans.publish)
+app.command()(front)
 app.command()(plans.rebalance)
 app.command()(processes.openapi)
 

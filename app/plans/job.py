@@ -52,11 +52,11 @@ async def run_design(context: RunContext) -> None:
     if demand.activity[:, 0].sum() <= 0:
         raise InvalidInput("The customers of this layer have no work: there is nothing to balance.")
     async with work_folder() as folder:
-        _write_input(folder, {**request, "resolved": resolved}, demand)
+        write_input(folder, {**request, "resolved": resolved}, demand)
         await run_child(context, "app.plans.solve", folder, 0.05, 0.95)
         context.report("storing", 0.95)
         async with context.writing() as session:
-            manifest = _manifest(request, demand, resolved)
+            manifest = make_manifest(request, demand, resolved)
             plan_id = await store_plan(session, folder, request, manifest, context.run_id)
             await context.succeed(session, {"plan_id": plan_id, "href": f"/v1/plans/{plan_id}"})
 
@@ -83,13 +83,16 @@ async def read_demand(session: AnySession, layer_id: int) -> Demand:
     return Demand(cells, activity)
 
 
-def _write_input(folder: Path, request: dict[str, Any], demand: Demand) -> None:
+def write_input(folder: Path, request: dict[str, Any], demand: Demand) -> None:
+    """Write what `app.plans.solve` reads; the request has what was looked up for it beside."""
     np.save(folder / "cells12.npy", demand.cells12)
     np.save(folder / "activity.npy", demand.activity)
     (folder / "request.json").write_bytes(orjson.dumps(request))
 
 
-def _manifest(request: dict[str, Any], demand: Demand, resolved: dict[str, Any]) -> dict[str, Any]:
+def make_manifest(
+    request: dict[str, Any], demand: Demand, resolved: dict[str, Any]
+) -> dict[str, Any]:
     """Return what it takes to make the same plan again."""
     libraries = ("h3", "numpy", "numba", "polars-h3", "scipy", "shapely")
     return {

@@ -58,7 +58,7 @@ def solve(task: Task) -> Result:
 
 def write_plan(folder: Path, task: Task, result: Result, digest: str) -> None:
     """Write what `app.plans.store` stores; `digest` is that of the input."""
-    order = _order(task, result)
+    order = order_of(task, result)
     ordinals = order[result.alignment]
     np.save(folder / "cells.npy", task.cells)
     np.save(folder / "alignment.npy", ordinals)
@@ -78,7 +78,7 @@ def write_plan(folder: Path, task: Task, result: Result, digest: str) -> None:
     write_certificate(folder, task, result, codes, order, violations, digest)
 
 
-def _order(task: Task, result: Result) -> "np.ndarray[Any, np.dtype[np.int32]]":
+def order_of(task: Task, result: Result) -> "np.ndarray[Any, np.dtype[np.int32]]":
     """Place of each of the solver's territories: its own number where the request has names."""
     if task.request.names_territories:
         return np.arange(result.n_territories, dtype=np.int32)
