@@ -43,6 +43,12 @@ def test_the_five_requests_of_the_readme_work(deployment: Deployment) -> None:
     assert "location: /v1/runs/" in output.lower()
 
 
+def test_the_certificate_of_the_first_plan_is_checked_as_shown(deployment: Deployment) -> None:
+    (output,) = run_blocks(deployment, "docs/certificate.md")
+
+    assert output.endswith("The certificate holds.\n")
+
+
 def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
     text = (REPOSITORY / "README.md").read_text()
 

@@ -4,6 +4,7 @@ import ast
 import copy
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from geo import certificate_checker
 from geo.certificate_checker import UnreadableError, check, read, touch
+from tests.conftest import REPOSITORY
 from tests.plans.certificates import FERRY, RIVER, make_certificate
 
 Document = dict[str, Any]
@@ -346,3 +348,23 @@ def test_the_command_tells_an_unreadable_file_from_a_false_one(tmp_path: Path) -
     assert broken.returncode == missing.returncode == 2
     assert "cannot be checked" in broken.stderr
     assert json.loads(missing.stdout)["verdict"] == "unreadable"
+
+
+def test_the_code_shown_in_the_documents_checks_what_it_says(good: Document) -> None:
+    text = (REPOSITORY / "docs" / "certificate.md").read_text()
+    shown: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0], shown)
+
+    shown["check"](good)
+    for tamper in (_double_a_cell, _swap_sums, _hang_a_cell_from_afar, _cut_the_tree):
+        document = copy.deepcopy(good)
+        tamper(document)
+        with pytest.raises(AssertionError):
+            shown["check"](document)
+
+
+def test_every_member_of_the_file_is_documented(good: Document) -> None:
+    text = (REPOSITORY / "docs" / "certificate.md").read_text()
+    names = {*good, *good["objective"], *good["projection"], *good["territories"][0]}
+
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
