@@ -95,6 +95,7 @@ class _Merger:
         self._activity = instance.activity[:, 0]
         self._graph = graph
         self._groups = requirements.groups
+        self._closed = set(requirements.closed)
         n_units = graph.n_units
         self._root = np.arange(n_units, dtype=np.int32)
         wanted = requirements.locks
@@ -123,11 +124,23 @@ class _Merger:
                 if not territories.size:
                     continue
                 del waiting[number]
-                if territories.size == 1:
-                    self._lock[group] = territories[0]
+                first = int(territories[0])
+                if territories.size > 1:
+                    self._report_conflict(number, first, int(territories[1]))
+                elif first not in self._closed:
+                    self._lock[group] = first
                     has_spread = True
-                else:
-                    self._report_conflict(number, *territories[:2].tolist())
+                elif np.any(self._lock[group] != first):
+                    self._report_closed(number, first)
+
+    def _report_closed(self, number: int, territory: int) -> None:
+        self._in_conflict.add(number)
+        self._violate(
+            "group_conflict",
+            f"group {number} lies partly in closed territory {territory}",
+            {"group": number, "territory": territory},
+            {"field": "groups", "index": number, "action": "leave out"},
+        )
 
     def _report_conflict(self, number: int, one: int, other: int) -> None:
         self._in_conflict.add(number)
@@ -140,7 +153,10 @@ class _Merger:
 
     def _join_locked(self, territory: int) -> None:
         units = np.flatnonzero(self._lock == territory).astype(np.int32)
-        whole, lost = self._joined(units, (self._lock >= 0) & (self._lock != territory))
+        is_elsewhere = self._lock != territory
+        if territory not in self._closed:
+            is_elsewhere &= self._lock >= 0
+        whole, lost = self._joined(units, is_elsewhere)
         self._lock[lost] = -1
         self._lock[whole] = territory
         self._unite(whole)

@@ -212,6 +212,28 @@ class TestLocks:
         assert result.targets[1, 0] == 48
         assert np.allclose(result.targets[[0, 2, 3], 0], (256 - 48) / 3)
 
+    def test_a_group_partly_in_a_closed_territory_is_a_conflict(self):
+        instance = square()
+        chosen = [16 * row + column for row in range(16) for column in range(3)]
+        wishes = asked(locks=locks(instance, t1=chosen), closed=(1,), groups=(np.array([2, 3]),))
+
+        result = design(instance, wishes, 1)
+
+        assert violation(result, "group_conflict").facts["territory"] == 1
+        assert np.array_equal(np.flatnonzero(result.alignment == 1), chosen)
+
+    def test_a_closed_territory_cut_by_a_barrier_keeps_its_larger_part(self):
+        instance = square()
+        chosen = [16 * row + column for row in range(16) for column in range(3)]
+        barrier = links_across_row(instance, 10)
+        wishes = asked(locks=locks(instance, t1=chosen), closed=(1,), forbidden_edges=barrier)
+
+        result = design(instance, wishes, 1)
+
+        assert violation(result, "locks_disconnected").facts["territory"] == 1
+        assert set(np.flatnonzero(result.alignment == 1)) <= set(chosen)
+        assert_connected(instance, result, barriers=map(tuple, barrier))
+
     def test_a_pocket_that_closed_territories_cut_off_joins_one_and_is_reported(self):
         instance = square()
         wall = [16 * row + 1 for row in range(16)]
