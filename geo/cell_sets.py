@@ -31,8 +31,6 @@ def owners_of(ids: CellArray, wanted: CellArray) -> IntArray:
     """
     owners = positions_in(ids, wanted)
     levels = distinct_resolutions(ids)
-    if len(levels) < 2:
-        return owners
     missing = (owners == ABSENT) & (wanted != 0)
     cells = wanted[missing]
     own = resolutions(cells)
