@@ -7,6 +7,7 @@ Designs a plan of few cells and one of many; numba keeps the machine code in NUM
 import numpy as np
 
 from balancing import Graph, Instance, Parameters, design
+from balancing.certificate import certify
 from geo.adjacency import build_adjacency
 from geo.cells import cells_from_points, points_from_cells
 from geo.projection import local_equal_area
@@ -27,7 +28,8 @@ def _design(resolution: int) -> None:
     activity = np.random.default_rng(1).lognormal(size=(len(cells), 2))
     graph = Graph(adjacency.indptr, adjacency.indices, is_ring_ordered=True)
     instance = Instance(graph, x_m, y_m, activity, ("work_minutes", "customers"))
-    design(instance, Parameters(n_territories=4, tolerances=(0.05, 0.15)), 1)
+    parameters = Parameters(n_territories=4, tolerances=(0.05, 0.15))
+    certify(instance, parameters, design(instance, parameters, 1))
 
 
 if __name__ == "__main__":
