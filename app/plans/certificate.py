@@ -60,8 +60,9 @@ def _document(
     violations: list[dict[str, Any]],
     digest: str,
 ) -> dict[str, Any]:
-    """Cells stand in the order of the trees, and are named elsewhere by their place in it."""
-    units = certificate.order
+    """Cells stand tree by tree, and are named elsewhere by their place in that order."""
+    by_tree = np.argsort(order[certificate.alignment[certificate.order]], kind="stable")
+    units = certificate.order[by_tree]
     place = np.empty(len(units), dtype=np.int32)
     place[units] = np.arange(len(units), dtype=np.int32)
     parent = certificate.parent[units]

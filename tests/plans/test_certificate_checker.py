@@ -54,6 +54,12 @@ def test_a_certificate_of_a_design_holds(good: Document) -> None:
     assert verdict["not_proven"] == good["not_proven"] != []
 
 
+def test_cells_stand_territory_by_territory(good: Document) -> None:
+    sizes = [territory["n_cells"] for territory in good["territories"]]
+
+    assert good["territory"] == [n for n, size in enumerate(sizes) for _ in range(size)]
+
+
 @pytest.mark.parametrize(
     "wishes",
     [
