@@ -240,7 +240,9 @@ def _not_proven(parameters: Parameters, result: Result, pull: FloatArray) -> lis
     else:
         sentences = [
             "The bound is for the weight each territory ended with: other loads inside the "
-            f"tolerances may have a smaller {what}."
+            f"tolerances may have a smaller {what}.",
+            "The bound knows no other measure, no lock and no border: part of the gap may be what "
+            "those cost.",
         ]
     if np.any(pull < 1):
         sentences.append(_search_in_words(result, what))
@@ -250,7 +252,7 @@ def _not_proven(parameters: Parameters, result: Result, pull: FloatArray) -> lis
             "plan does better."
         )
     sentences.append(
-        "Locks, groups, limits and discouraged links were verified when the plan was made; the "
+        "Locks, groups, the radius and discouraged links were verified when the plan was made; the "
         "certificate does not repeat them."
     )
     return sentences
