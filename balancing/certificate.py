@@ -241,8 +241,8 @@ def _not_proven(parameters: Parameters, result: Result, pull: FloatArray) -> lis
         sentences = [
             "The bound is for the weight each territory ended with: other loads inside the "
             f"tolerances may have a smaller {what}.",
-            "The bound knows no other measure, no lock and no border: part of the gap may be what "
-            "those cost.",
+            "The bound knows nothing of contiguity, other measures, locks and borders: part of the "
+            "gap may be what those cost.",
         ]
     if np.any(pull < 1):
         sentences.append(_search_in_words(result, what))
