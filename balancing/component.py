@@ -24,6 +24,7 @@ MOST_DIAGRAM_TERRITORIES = 1500
 # Annealing aims at bands this part as wide, which leaves room for rounding.
 AIM = 0.7
 N_SWEEPS = 64
+WORST_START = 1.5
 # Rounds of repair of one attempt, and of all together: what 200 rounds have not found is
 # hardly ever there.
 N_REPAIR_ROUNDS, MOST_REPAIR_ROUNDS = 60, 200
@@ -105,7 +106,11 @@ class ComponentSearch:
         if self._has_few_units() or not best.is_balanced:
             self._improve_hot(best, starts, n_starts)
         costs = np.array([start.cost for start in starts])
-        spread = float(costs.max() / costs.min() - 1) if np.isfinite(costs).all() else None
+        spread = None
+        if np.isfinite(costs).all():
+            # A start that did not get balanced is no measure of what other centres could do.
+            usable = costs[costs < WORST_START * costs.min()]
+            spread = float(usable.max() / usable.min() - 1)
         return Found(best.alignment, len(starts), spread)
 
     def _suits_population(self) -> bool:
