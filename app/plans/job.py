@@ -22,8 +22,10 @@ from app.plans.request import PlanRequest
 from app.plans.store import store_plan
 
 ACTIVITY = text("""
-    -- Customers of the layer, summed per cell: what a plan is made of.
-    SELECT cell, sum(work_minutes), count(*), sum(potential), sum(revenue)
+    -- Customers of the layer, summed per cell: what a plan is made of. Summed in the order of the
+    -- values, so that the last bit does not depend on the order in which customers came.
+    SELECT cell, sum(work_minutes ORDER BY work_minutes), count(*),
+        sum(potential ORDER BY potential), sum(revenue ORDER BY revenue)
     FROM customer
     WHERE layer_accepts(CAST(:filter AS jsonb), class, segment, tags, status)
     GROUP BY cell ORDER BY cell
