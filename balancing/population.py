@@ -28,7 +28,7 @@ ShouldStop = Callable[[float, float | None], bool]
 
 # Usual budget, about 1.5 CPU s for some hundred units: a proposal that looks for the best
 # centre costs most. More for more than about a thousand units.
-N_PROPOSALS, N_DISTANCE_PROPOSALS = 7_000_000, 5_000_000
+N_PROPOSALS, N_DISTANCE_PROPOSALS = 8_000_000, 5_000_000
 BUDGET_PER_UNIT = 5_000
 # Proposals of a run: by the number of units, between these limits.
 PROPOSALS_PER_UNIT = 100
