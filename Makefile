@@ -16,7 +16,10 @@ export PATH := $(abspath $(BIN)):$(PATH)
 APT := DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -qq
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help setup run test check bench peers lint format types lock openapi clean browser
+# Side by side, each process with a PostGIS of its own; child processes are measured too.
+MEASURED := $(BIN)/coverage run -m pytest -n $(or $(JOBS),2)
+
+.PHONY: help setup run test test-faults test-two coverage coverage-gates check bench peers lint format types lock openapi clean browser
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,8 +29,27 @@ setup: $(STAMPS)/postgis $(STAMPS)/python web/dist/index.html $(STAMPS)/kernels 
 run: setup ## Start database, API, worker and map with sample data
 	@exec $(BIN)/bailiwick demo
 
-test: setup browser check ## Run every check and every test
-	$(BIN)/pytest
+test: setup browser check coverage ## Run every check and every test, with the gates of coverage
+
+coverage: setup browser ## Run every test, measured, with the gates
+	@$(BIN)/coverage erase
+	@echo "The laws of the solver, its kernels as Python …"
+	@NUMBA_DISABLE_JIT=1 $(MEASURED) --dist worksteal -qq -r fE tests/balancing
+	$(MEASURED) --dist loadfile --no-loadscope-reorder
+	@$(MAKE) --no-print-directory coverage-gates
+
+coverage-gates: ## Combine what was measured; refuse too little
+	@$(BIN)/coverage combine --quiet --keep
+	@$(BIN)/coverage json --quiet -o - | $(BIN)/python -m tests.coverage_gates
+
+test-faults: setup ## Kill API, worker and PostgreSQL at fifty moments each (an hour)
+	$(BIN)/pytest tests/faults tests/inputs -m faults_long -s -o faulthandler_timeout=0
+	GARDEN_EXAMPLES=100 GARDEN_SECONDS=120 $(BIN)/pytest tests/garden --timeout 3600 -o faulthandler_timeout=0
+
+# What has processes of its own, or no client, would only be run a second time.
+test-two: setup browser ## Run the tests with two API and two worker processes that share the database only
+	BAILIWICK_TEST_PROCESSES=2 $(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile -m "not faults_long and not one_process" \
+	  --ignore tests/faults --ignore tests/e2e --ignore tests/balancing --ignore tests/geo
 
 check: lint types ## Lint, types, layers and the front end's own tests
 	cd web && npm test --silent

@@ -4,6 +4,7 @@ An error says what happened, with facts. It knows no HTTP status: `app.http.prob
 table from error to status.
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -68,6 +69,13 @@ class UnknownParameter(ServiceError):
     code = "unknown-parameter"
 
 
+class NotSupported(ServiceError):
+    """A part of a standard that is left out on purpose."""
+
+    title = "Not supported"
+    code = "not-supported"
+
+
 class Unauthenticated(ServiceError):
     title = "Authentication required"
     code = "unauthenticated"
@@ -78,9 +86,70 @@ class Forbidden(ServiceError):
     code = "forbidden"
 
 
+class PreconditionRequired(ServiceError):
+    """A change must say which version it is a change of."""
+
+    title = "Precondition required"
+    code = "precondition-required"
+
+
+class PreconditionFailed(ServiceError):
+    """The resource is no longer the version that the caller saw."""
+
+    title = "Precondition failed"
+    code = "precondition-failed"
+
+
 class TooLarge(ServiceError):
     title = "Request too large"
     code = "too-large"
+
+
+class UnsatisfiableRange(ServiceError):
+    """The header Range asks for bytes that a file does not have."""
+
+    title = "Range not satisfiable"
+    code = "unsatisfiable-range"
+
+
+class UnsupportedMedia(ServiceError):
+    """The body is of a kind that this address does not read."""
+
+    title = "Unsupported media type"
+    code = "unsupported-media-type"
+
+
+class BodyTooSlow(ServiceError):
+    """The client took too long to send what it announced."""
+
+    title = "Request timeout"
+    code = "request-timeout"
+
+
+class AddressTooLong(ServiceError):
+    title = "Address too long"
+    code = "address-too-long"
+
+
+class ForeignHost(ServiceError):
+    """The request was made for another service."""
+
+    title = "Unknown host"
+    code = "unknown-host"
+
+
+class ForeignOrigin(ServiceError):
+    """A page from elsewhere tries to change something with the browser of whoever looks at it."""
+
+    title = "Foreign origin"
+    code = "foreign-origin"
+
+
+class TooManyRequests(ServiceError):
+    """The caller has taken its share for now."""
+
+    title = "Too many requests"
+    code = "too-many-requests"
 
 
 class Unavailable(ServiceError):
@@ -88,6 +157,53 @@ class Unavailable(ServiceError):
 
     title = "Temporarily unavailable"
     code = "unavailable"
+
+
+class DiskFull(Unavailable):
+    """There is no room for what should be written; what is stored can be read."""
+
+    title = "Disk full"
+    code = "disk-full"
+
+
+class TooManyConnections(Unavailable):
+    """The database takes no more connections."""
+
+    title = "Too many connections"
+    code = "too-many-connections"
+
+
+class Busy(Unavailable):
+    """Others are in the way; another try may well succeed."""
+
+    title = "Busy"
+    code = "busy"
+
+
+class ReadOnly(Unavailable):
+    """The database takes no writes now, as a standby does."""
+
+    title = "Read-only"
+    code = "read-only"
+
+
+class WorkspaceFull(ServiceError):
+    """A computation found no room for its files."""
+
+    title = "Disk full"
+    code = "disk-full"
+
+
+class TookTooLong(Unavailable):
+    """The request was given up: it cost more time than one of its kind may."""
+
+    title = "Took too long"
+    code = "took-too-long"
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Tell a lack of room, or of what a user may take of it, from other faults of a disk."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class StaleRun(ServiceError):

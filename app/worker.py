@@ -4,22 +4,27 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from importlib import import_module
 
 import structlog
 from procrastinate import App
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition
 
-from app.activity import fold
+from app.activity import fold, local_date, turn_day
 from app.db.access import Access
 from app.db.session import Database
 from app.errors import Unavailable
 from app.imports.job import run_import
 from app.jobs.execution import Handler, execute
+from app.jobs.folders import remove_abandoned_folders
+from app.jobs.housekeeping import keep_house
 from app.jobs.queue import EXECUTE, QUEUE, make_queue
-from app.jobs.sweeping import sweep
+from app.jobs.sweeping import Watch, sweep
 from app.plans.front_job import run_front
 from app.plans.job import run_design
 from app.settings import Settings
+from app.tiles.pmtiles_job import run_pmtiles
 
 log = structlog.get_logger()
 
@@ -27,8 +32,14 @@ HANDLERS: dict[str, Handler] = {
     "design": run_design,
     "front": run_front,
     "import": run_import,
+    "pmtiles": run_pmtiles,
 }
 GRACEFUL_STOP_S = 20.0
+BETWEEN_TRIES_S = 1.0
+LONGEST_SILENCE_S = 10.0
+HOUSEKEEPING_S = 600.0
+# The first import of a worker would wait seconds for it in the middle of its transaction.
+SLOW_TO_LOAD = "sklearn.neighbors"
 
 
 async def work(settings: Settings, *, once: bool = False) -> None:
@@ -36,12 +47,14 @@ async def work(settings: Settings, *, once: bool = False) -> None:
     database = Database.of(settings, has_timeout=False)
     queue = make_queue(Access.of(settings).conninfo)
     _register(queue, database, settings)
+    await remove_abandoned_folders()
     try:
         async with queue.open_async():
-            await sweep(database, queue, settings.stalled_after_s)
             if once:
+                await sweep(database, queue, settings.stalled_after_s)
                 await _drain(queue, settings)
-                await fold(database)
+                await _sum_up(database, settings)
+                await keep_house(database)
             else:
                 await _serve(queue, database, settings)
     finally:
@@ -66,29 +79,34 @@ async def _drain(queue: App, settings: Settings) -> None:
 
 
 async def _serve(queue: App, database: Database, settings: Settings) -> None:
+    watch = Watch(settings.stalled_after_s)
+
+    async def sweep_up() -> int:
+        if watch.was_away():
+            log.warning("sweep_passed_over")
+            return 0
+        return await sweep(database, queue, settings.stalled_after_s)
+
     loops = [
-        asyncio.create_task(_every(settings.fold_interval_s, "fold", lambda: fold(database))),
+        asyncio.create_task(asyncio.to_thread(import_module, SLOW_TO_LOAD)),
         asyncio.create_task(
-            _every(
-                settings.stalled_after_s / 6,
-                "sweep",
-                lambda: sweep(database, queue, settings.stalled_after_s),
-            )
+            _every(settings.fold_interval_s, "fold", lambda: _sum_up(database, settings))
+        ),
+        asyncio.create_task(_every(settings.stalled_after_s / 6, "sweep", sweep_up)),
+        asyncio.create_task(
+            _every(HOUSEKEEPING_S, "housekeeping", lambda: keep_house(database)),
         ),
     ]
-    worker = asyncio.create_task(
-        queue.run_worker_async(
-            queues=[QUEUE],
-            concurrency=settings.worker_concurrency,
-            fetch_job_polling_interval=2.0,
-            install_signal_handlers=False,
-            shutdown_graceful_timeout=GRACEFUL_STOP_S,
-            delete_jobs=DeleteJobCondition.ALWAYS,
-        )
-    )
-    # The jobs themselves end by cancellation: the sweeper of the next worker takes them up again.
+    is_stopping = asyncio.Event()
+    worker = asyncio.create_task(_work_again_and_again(queue, settings, is_stopping))
+
+    def stop() -> None:
+        is_stopping.set()
+        worker.cancel()
+
+    # Runs that do not end within the grace are cancelled, and give themselves back to the queue.
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, worker.cancel)
+        asyncio.get_running_loop().add_signal_handler(name, stop)
     log.info("worker_started")
     with suppress(asyncio.CancelledError):
         await worker
@@ -96,6 +114,33 @@ async def _serve(queue: App, database: Database, settings: Settings) -> None:
         task.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
     log.info("worker_stopped")
+
+
+async def _sum_up(database: Database, settings: Settings) -> int:
+    """Bring the sums per cell up to date with the changes, and with the day."""
+    await turn_day(database, settings.work, local_date(settings.work))
+    return await fold(database)
+
+
+async def _work_again_and_again(queue: App, settings: Settings, is_stopping: asyncio.Event) -> None:
+    """Take runs from the queue; the queue's own worker ends whenever it loses the database."""
+    while not is_stopping.is_set():
+        try:
+            await queue.run_worker_async(
+                queues=[QUEUE],
+                concurrency=settings.worker_concurrency,
+                fetch_job_polling_interval=2.0,
+                # The sweeper judges the queue's workers by this, and so do doctor and metrics.
+                update_heartbeat_interval=min(LONGEST_SILENCE_S, settings.stalled_after_s / 3),
+                stalled_worker_timeout=settings.stalled_after_s,
+                install_signal_handlers=False,
+                shutdown_graceful_timeout=GRACEFUL_STOP_S,
+                delete_jobs=DeleteJobCondition.ALWAYS,
+            )
+        except ConnectorException as error:
+            log.warning("queue_away", reason=str(error.__cause__ or error).strip())
+        # It also ends without an error, when only its listener was cut off.
+        await asyncio.sleep(BETWEEN_TRIES_S)
 
 
 async def _every(interval_s: float, name: str, action: Callable[[], Awaitable[int]]) -> None:

@@ -5,6 +5,9 @@ ground costs more because the neighbours are farther. Formulae and defaults: doc
 """
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from math import floor
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +15,17 @@ from numpy.typing import NDArray
 from app.settings import WorkSettings
 
 Floats = NDArray[np.float64]
+Classes = Sequence[str] | NDArray[np.str_]
+
+# The due date of who was never visited: long past.
+NEVER_VISITED = date(1, 1, 1)
+# Whoever is visited less often is due after a hundred years; the sum must stay a date.
+FEWEST_VISITS = 0.01
 
 
 def visits_per_year(
     settings: WorkSettings,
-    classes: Sequence[str],
+    classes: Classes,
     overrides: Floats,
     is_inactive: NDArray[np.bool_],
 ) -> Floats:
@@ -40,7 +49,7 @@ def visits_per_year(
 
 def work_minutes(
     settings: WorkSettings,
-    classes: Sequence[str],
+    classes: Classes,
     visits: Floats,
     service_overrides: Floats,
     neighbour_distance_m: Floats,
@@ -67,6 +76,20 @@ def work_minutes(
     return np.asarray(np.round(visits * per_visit, 2))
 
 
+def due_on(visits: float, last_visit_at: datetime | None, time_zone: str) -> date | None:
+    """Return the local date by which the next visit is due, None when none is wanted.
+
+    The visit is overdue from the day after, when more than 365 / `visits` days have passed since
+    the local date of the last one.
+    """
+    if visits <= 0:
+        return None
+    if last_visit_at is None:
+        return NEVER_VISITED
+    visited_at = last_visit_at.astimezone(UTC).astimezone(ZoneInfo(time_zone))
+    return visited_at.date() + timedelta(days=floor(365 / max(visits, FEWEST_VISITS)))
+
+
 def travel_minutes(settings: WorkSettings, neighbour_distance_m: Floats) -> Floats:
     """Return the minutes between two visits: road distance at the speed of such ground."""
     distance_km = np.minimum(neighbour_distance_m / 1000, settings.longest_leg_km)
@@ -79,9 +102,8 @@ def travel_minutes(settings: WorkSettings, neighbour_distance_m: Floats) -> Floa
     return np.asarray(on_the_road + settings.fixed_travel_minutes)
 
 
-def _by_class(settings: WorkSettings, classes: Sequence[str], attribute: str) -> Floats:
+def _by_class(settings: WorkSettings, classes: Classes, attribute: str) -> Floats:
     fallback = settings.classes[settings.default_class]
-    values = {
-        name: getattr(settings.classes.get(name, fallback), attribute) for name in set(classes)
-    }
-    return np.array([values[name] for name in classes], dtype=np.float64)
+    names, which = np.unique(np.asarray(classes, dtype=np.str_), return_inverse=True)
+    values = [getattr(settings.classes.get(name, fallback), attribute) for name in names.tolist()]
+    return np.array(values, dtype=np.float64)[which]

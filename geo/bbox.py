@@ -36,7 +36,7 @@ class BoundingBox:
             raise CoordinateError("bbox_not_finite", "a bbox needs four finite numbers")
         if np.any(np.abs(corners) > [180.0, 90.0, 180.0, 90.0]):
             swapped = not np.any(np.abs(corners) > [90.0, 180.0, 90.0, 180.0])
-            hint = "; the order is west,south,east,north" if swapped else ""
+            hint = "; swapping longitude and latitude would fix it: west,south,east,north" * swapped
             raise CoordinateError(
                 "bbox_out_of_range",
                 f"bbox {corners.tolist()} leaves longitudes ±180 or latitudes ±90{hint}",

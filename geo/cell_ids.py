@@ -108,6 +108,37 @@ def descendant_range(
     return stem, stem | highest
 
 
+def joined_ranges(
+    cells: npt.ArrayLike, resolution: int = CUSTOMER_RESOLUTION
+) -> tuple[CellArray, CellArray]:
+    """As few ranges of ids as the descendants of disjoint cells have; see `descendant_range`.
+
+    Cells that follow one another on H3's curve, as most of a compact set do, share a range.
+
+    Raises
+    ------
+    CellError
+        ``finer_than_asked`` when a cell is finer than ``resolution``.
+    """
+    low, high = descendant_range(np.sort(as_cells(cells)), resolution)
+    order = np.argsort(low)
+    low, high = low[order], high[order]
+    begins = np.ones(len(low), dtype=np.bool_)
+    begins[1:] = low[1:] != _next_id(high[:-1], resolution)
+    return low[begins], high[np.roll(begins, -1)]
+
+
+def _next_id(ids: CellArray, resolution: int) -> CellArray:
+    """Return the id after each, were no cell a pentagon: those lack a child and make a gap."""
+    unused = np.uint64(3 * (15 - resolution))
+    following = (ids >> unused) + np.uint64(1)
+    for digit in range(resolution):
+        place = np.uint64(3 * digit)
+        is_past_last = (following >> place) & np.uint64(7) == np.uint64(7)
+        following[is_past_last] += np.uint64(1) << place
+    return (following << unused) | (ids & ((np.uint64(1) << unused) - np.uint64(1)))
+
+
 def descendants(cells: npt.ArrayLike, resolution: int) -> CellArray:
     """Every logical descendant of every cell at a resolution, sorted, each once if cells are.
 

@@ -82,3 +82,13 @@ def refuse_overlapping(ids: CellArray) -> None:
                 f"cell {int(ids[inner]):x} lies inside cell {int(ids[outer]):x}, also in the set",
                 indices=[outer, inner],
             )
+
+
+def without_inner(ids: CellArray) -> CellArray:
+    """Sorted cells without those that lie inside another of them: what they hold is the same."""
+    own = resolutions(ids)
+    is_inner = np.zeros(len(ids), dtype=np.bool_)
+    for level in distinct_resolutions(ids)[:-1]:
+        finer = np.flatnonzero(own > level)
+        is_inner[finer] |= positions_in(ids, ancestors(ids[finer], level)) >= 0
+    return ids[~is_inner]

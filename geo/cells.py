@@ -30,6 +30,7 @@ from geo.cell_ids import (
     descendant_range,
     descendants,
     distinct,
+    joined_ranges,
     n_cells_on_earth,
     resolutions,
     single_resolution,
@@ -57,8 +58,10 @@ __all__ = [
     "checked_cells",
     "descendant_range",
     "descendants",
+    "disks",
     "distinct",
     "edge_vertices",
+    "joined_ranges",
     "mean_area_km2",
     "n_cells_on_earth",
     "neighbour_rings",
@@ -179,6 +182,24 @@ def neighbour_rings(cells: npt.ArrayLike) -> CellArray:
     frame = pl.DataFrame({"edge": edges[present]})
     rings[present] = _evaluate(frame, polars_h3.get_directed_edge_destination("edge"))
     return rings
+
+
+def disks(cells: npt.ArrayLike, rings: int) -> tuple[CellArray, IntArray]:
+    """Each cell with all cells at most `rings` steps from it, as pairs.
+
+    Returns
+    -------
+    (m,) uint64
+        The cells of all disks, one disk after the other.
+    (m,) int64
+        Index of the cell that each is in the disk of.
+    """
+    frame = _cell_frame(cells).with_row_index("centre")
+    pairs = frame.select(
+        "centre", polars_h3.grid_disk("cell", rings).cast(pl.List(pl.UInt64)).alias("member")
+    )
+    pairs = pairs.explode("member")
+    return pairs["member"].to_numpy(writable=True), pairs["centre"].cast(pl.Int64).to_numpy()
 
 
 def edge_vertices(

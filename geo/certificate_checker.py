@@ -494,7 +494,7 @@ def read(data: bytes) -> Certificate:
         return _read(document)
     except (KeyError, IndexError) as error:
         raise UnreadableError(f"{error} is missing") from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise UnreadableError(str(error)) from None
 
 

@@ -26,7 +26,7 @@ from geo.cells import (
     points_from_cells,
 )
 from geo.errors import TooManyCellsError
-from geo.sphere import EARTH_RADIUS_M, FloatArray, border_km, polygon_area_km2
+from geo.sphere import EARTH_RADIUS_M, border_km, cap_boxes, polygon_area_km2
 
 DEFAULT_MAX_CELLS = 5_000_000
 
@@ -115,7 +115,7 @@ def _compare_caps(
 ) -> tuple[BoolArray, BoolArray]:
     """Which cells have all possible descendants' centres inside, and which have none."""
     lon, lat = points_from_cells(cells)
-    west, south, east, north = _cap_boxes(lon, lat, _cap_radius_rad(resolution))
+    west, south, east, north = cap_boxes(lon, lat, _cap_radius_rad(resolution))
     inside = np.ones(len(cells), dtype=np.bool_)
     outside = np.ones(len(cells), dtype=np.bool_)
     # A cap across the antimeridian is seen once on either side of the map.
@@ -134,22 +134,6 @@ def _cap_radius_rad(resolution: int) -> float:
     """Angular radius around a centre that holds the cell and all its descendants' centres."""
     circumradius_m = np.sqrt(mean_area_km2(resolution) * 1e6 / (1.5 * np.sqrt(3.0)))
     return float(_CAP_SAFETY * circumradius_m / EARTH_RADIUS_M)
-
-
-def _cap_boxes(
-    lon: FloatArray, lat: FloatArray, radius_rad: float
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Boxes around spherical caps; all longitudes where the cap holds a pole."""
-    radius_deg = np.degrees(radius_rad)
-    ratio = np.sin(radius_rad) / np.maximum(np.cos(np.radians(lat)), 1e-12)
-    polar = (np.abs(lat) + radius_deg >= 90.0) | (ratio >= 1.0)
-    half_width = np.degrees(np.arcsin(np.minimum(ratio, 1.0)))
-    return (
-        np.where(polar, -180.0, lon - half_width),
-        np.maximum(lat - radius_deg, -90.0),
-        np.where(polar, 180.0, lon + half_width),
-        np.minimum(lat + radius_deg, 90.0),
-    )
 
 
 def _refuse_too_many(n_cells: float, area_km2: float, resolution: int, max_cells: int) -> None:

@@ -8,7 +8,8 @@ pointer.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -18,9 +19,11 @@ from shapely.geometry import LineString, MultiLineString, MultiPolygon, Polygon
 from geo.antimeridian import Polygonal, onto_one_map
 from geo.errors import GeometryError
 from geo.sphere import FloatArray
-from geo.validity import refuse_invalid
+from geo.validity import made_valid, refuse_invalid
 
 DEFAULT_MAX_VERTICES = 50_000
+
+_Mend = Callable[[Polygonal, str], Polygonal]
 
 Barrier = LineString | MultiLineString | Polygonal
 
@@ -41,6 +44,15 @@ _CRS84 = frozenset({"OGC:CRS84", "CRS84", "EPSG:4326", "WGS84", "URN:OGC:DEF:CRS
 _MIN_RING_POSITIONS = 4
 _POLYGONS = ("Polygon", "MultiPolygon")
 _LINES = ("LineString", "MultiLineString")
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What was wrong with a shape before it was made valid, as its refusal would have said it."""
+
+    code: str
+    message: str
+    pointer: str
 
 
 def polygon_from_geojson(obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES) -> Polygonal:
@@ -69,10 +81,48 @@ def polygon_from_geojson(obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES) -> 
         ``ring_not_closed``, ``encloses_pole``. Shape: ``self_intersection`` and the other
         reasons of `geo.validity`, with ``lon`` and ``lat`` of the place.
     """
+    return _polygon_from_geojson(obj, max_vertices, _refused)
+
+
+def repaired_polygon_from_geojson(
+    obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES
+) -> tuple[Polygonal, list[Repair]]:
+    """The polygon of a GeoJSON object as `polygon_from_geojson` reads it, made valid if need be.
+
+    Where edges cross or overlap, rings become the ground that they enclose, and holes are taken
+    off (``make_valid`` by structure in GEOS); pieces without area are dropped. What was repaired
+    is told, part by part. Rings that are no rings, and positions that are none, are refused still.
+
+    Raises
+    ------
+    GeometryError
+        As `polygon_from_geojson`, except for faults of shape; ``no_area`` when nothing is left.
+    """
+    repairs: list[Repair] = []
+
+    def mend(shape: Polygonal, pointer: str) -> Polygonal:
+        try:
+            refuse_invalid(shape, pointer)
+        except GeometryError as error:
+            mended = made_valid(shape)
+            if mended.area == 0.0:
+                raise
+            repairs.append(Repair(error.code, error.message, error.pointer))
+            return mended
+        return shape
+
+    return _polygon_from_geojson(obj, max_vertices, mend), repairs
+
+
+def _polygon_from_geojson(obj: Any, max_vertices: int, mend: _Mend) -> Polygonal:
     geometry, pointer = _find_geometry(obj, _POLYGONS, "not_a_polygon")
-    on_map = onto_one_map(_polygonal(geometry, pointer, max_vertices))
-    refuse_invalid(on_map, f"{pointer}/coordinates")
-    return shapely.orient_polygons(on_map)
+    on_map = onto_one_map(_polygonal(geometry, pointer, max_vertices, mend))
+    return shapely.orient_polygons(mend(on_map, f"{pointer}/coordinates"))
+
+
+def _refused(shape: Polygonal, pointer: str) -> Polygonal:
+    refuse_invalid(shape, pointer)
+    return shape
 
 
 def barrier_from_geojson(obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES) -> Barrier:
@@ -103,15 +153,17 @@ def barrier_from_geojson(obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES) -> 
     return found[0] if len(found) == 1 else MultiLineString(found)
 
 
-def _polygonal(geometry: Mapping[str, Any], pointer: str, max_vertices: int) -> Polygonal:
+def _polygonal(
+    geometry: Mapping[str, Any], pointer: str, max_vertices: int, mend: _Mend
+) -> Polygonal:
     """The polygons of a geometry object, valid each, with longitudes that may run past ±180."""
     coordinates, pointer = geometry.get("coordinates"), f"{pointer}/coordinates"
     parts = [coordinates] if geometry["type"] == "Polygon" else coordinates
     _check_nesting(parts, pointer, max_vertices, is_multi=geometry["type"] == "MultiPolygon")
-    polygons = []
+    polygons: list[Polygon] = []
     for index, part in enumerate(cast("list[Any]", parts)):
         part_pointer = pointer if geometry["type"] == "Polygon" else f"{pointer}/{index}"
-        polygons.append(_polygon(part, part_pointer))
+        polygons += shapely.get_parts(mend(_polygon(part, part_pointer), part_pointer)).tolist()
     if not polygons:
         raise GeometryError("bad_coordinates", "a polygon without rings", pointer)
     return polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
@@ -215,16 +267,14 @@ def _check_nesting(parts: Any, pointer: str, max_vertices: int, *, is_multi: boo
 
 
 def _polygon(rings: list[Any], pointer: str) -> Polygon:
-    """One valid polygon whose longitudes may run past ±180."""
+    """One polygon, valid or not, whose longitudes may run past ±180."""
     arrays = [_ring(ring, f"{pointer}/{index}") for index, ring in enumerate(rings)]
     west, east = arrays[0][:, 0].min(), arrays[0][:, 0].max()
     for hole in arrays[1:]:
         # A hole may have been written from the other side of the antimeridian.
         hole[:, 0] += 360.0 * np.ceil((west - hole[:, 0].max()) / 360.0)
         hole[:, 0] -= 360.0 * np.ceil((hole[:, 0].min() - east) / 360.0)
-    polygon = Polygon(arrays[0], arrays[1:])
-    refuse_invalid(polygon, pointer)
-    return polygon
+    return Polygon(arrays[0], arrays[1:])
 
 
 def _ring(positions: list[Any], pointer: str) -> FloatArray:

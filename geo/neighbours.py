@@ -9,6 +9,8 @@ from geo.distance import arcs_m
 from geo.errors import CoordinateError
 from geo.sphere import FloatArray, checked_points, unit_vectors
 
+POINTS_AT_ONCE = 100_000
+
 
 def mean_neighbour_distance_m(
     lon: npt.ArrayLike, lat: npt.ArrayLike, k: int = 4, weights: npt.ArrayLike | None = None
@@ -42,22 +44,30 @@ def mean_neighbour_distance_m(
     points = unit_vectors(lon, lat)
     # One more than k: the nearest of the points is usually the point itself.
     n_asked = min(k + 1, len(lon))
-    chords, neighbours = KDTree(points).query(points, k=n_asked)
-    others = _without_self(neighbours)
-    shape = (len(lon), n_asked - 1)
-    return _weighted_mean(
-        arcs_m(chords[others].reshape(shape)),
-        frequencies[neighbours[others]].reshape(shape),
-    )
+    tree = KDTree(points)
+    found = np.empty(len(points))
+    # Some at a time: the answers for all would take three times the memory of the tree.
+    for start in range(0, len(points), POINTS_AT_ONCE):
+        block = slice(start, start + POINTS_AT_ONCE)
+        chords, neighbours = tree.query(points[block], k=n_asked)
+        others = _without_self(neighbours, start)
+        shape = (len(neighbours), n_asked - 1)
+        found[block] = _weighted_mean(
+            arcs_m(chords[others].reshape(shape)),
+            frequencies[neighbours[others]].reshape(shape),
+        )
+    return found
 
 
-def _without_self(neighbours: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def _without_self(neighbours: npt.NDArray[np.int64], first: int) -> npt.NDArray[np.bool_]:
     """Which of the neighbours to keep: all but the point itself, or but the last.
+
+    The rows are those of the points from ``first`` on.
 
     Among more than k coincident points the tree may leave out the point itself; the farthest
     found goes then, which is at 0 m as well.
     """
-    is_self = neighbours == np.arange(len(neighbours))[:, None]
+    is_self = neighbours == np.arange(first, first + len(neighbours))[:, None]
     is_self[~is_self.any(axis=1), -1] = True
     return np.asarray(~is_self)
 

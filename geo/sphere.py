@@ -123,3 +123,19 @@ def border_km(geometry: BaseGeometry) -> float:
         middle = (lat[1:] + lat[:-1]) / 2.0
         length_rad += float(np.hypot(np.diff(lat), np.diff(lon) * np.cos(middle)).sum())
     return length_rad * EARTH_RADIUS_M / 1000.0
+
+
+def cap_boxes(
+    lon: FloatArray, lat: FloatArray, radius_rad: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Boxes around spherical caps; all longitudes where the cap holds a pole."""
+    radius_deg = np.degrees(radius_rad)
+    ratio = np.sin(radius_rad) / np.maximum(np.cos(np.radians(lat)), 1e-12)
+    polar = (np.abs(lat) + radius_deg >= 90.0) | (ratio >= 1.0)
+    half_width = np.degrees(np.arcsin(np.minimum(ratio, 1.0)))
+    return (
+        np.where(polar, -180.0, lon - half_width),
+        np.maximum(lat - radius_deg, -90.0),
+        np.where(polar, 180.0, lon + half_width),
+        np.minimum(lat + radius_deg, 90.0),
+    )

@@ -11,6 +11,7 @@ from geo.errors import TileError
 MAX_ZOOM = 22
 MAX_LATITUDE = math.degrees(math.atan(math.sinh(math.pi)))
 """85.0511…: where the square web-mercator world ends."""
+WEB_MERCATOR_RADIUS_M = 6_378_137.0
 
 
 def check_tile(z: int, x: int, y: int) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import shapely
+from shapely.geometry import MultiPolygon
 
 from geo.antimeridian import Polygonal
 from geo.errors import GeometryError
@@ -42,3 +44,10 @@ def refuse_invalid(geometry: Polygonal, pointer: str = "") -> None:
         )
     if geometry.area == 0.0:
         raise GeometryError("no_area", "the polygon has no area", pointer)
+
+
+def made_valid(geometry: Polygonal) -> Polygonal:
+    """The ground that the rings enclose, holes taken off; pieces without area are dropped."""
+    mended = shapely.make_valid(geometry, method="structure", keep_collapsed=False)
+    parts = [part for part in shapely.get_parts(mended) if part.geom_type == "Polygon"]
+    return cast("Polygonal", parts[0] if len(parts) == 1 else MultiPolygon(parts))

@@ -1,9 +1,11 @@
 """A real PostGIS for the whole session: the product's own private cluster, in its own folder."""
 
+import asyncio
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 # Kernels that `make setup` has compiled; without it every test session would compile its own.
@@ -25,11 +27,15 @@ from app.db.tables import Base
 from app.http.logs import configure_logs
 from app.main import create_app
 from app.settings import Settings
+from tests.second_process import IS_WANTED, second_process, transport_to
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED_DATA = Path(
     os.environ.get("BAILIWICK_SHARED_DATA", REPOSITORY.parent / "shared" / "data")
 ).absolute()
+
+# For tests that change things and are about something else than versions.
+ANY_VERSION = {"If-Match": "*"}
 
 Drain = Callable[[], Awaitable[None]]
 
@@ -76,10 +82,11 @@ def empty_database(settings: Settings) -> None:
 def remove_all_rows(settings: Settings) -> None:
     """Remove every row of ours; faster than a new database for each test."""
     engine = create_engine(Access.of(settings).owner_url, poolclass=NullPool)
-    # Children first, and the deltas that the other deletions write last. TRUNCATE makes new files
+    # Children first, and what the other deletions write last. TRUNCATE makes new files
     # for each table and index: half a second instead of ten milliseconds.
     names = [table.name for table in reversed(Base.metadata.sorted_tables)]
-    names = [*(name for name in names if name != "activity_delta"), "activity_delta"]
+    last = ("activity_delta", "audit_event", "data_change")
+    names = [*(name for name in names if name not in last), *last]
     with engine.begin() as connection:
         for (partition,) in connection.execute(
             text(
@@ -88,6 +95,7 @@ def remove_all_rows(settings: Settings) -> None:
         ).all():
             connection.execute(text(f"DROP TABLE {partition}"))
         connection.execute(text("SET LOCAL search_path TO public, jobs"))
+        connection.execute(text("SET LOCAL bailiwick.erasing TO 'on'"))
         for name in (*names, "procrastinate_jobs"):
             connection.execute(text(f"DELETE FROM {name}"))
         connection.execute(
@@ -115,8 +123,8 @@ async def application(settings: Settings, empty_database: None) -> AsyncIterator
 @pytest.fixture
 async def client(application: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of the application, as the local admin."""
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    transport = transport_to(application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 
 
@@ -125,7 +133,12 @@ def drain(settings: Settings) -> Drain:
     """Let a worker do everything that is queued."""
     from app.worker import work
 
+    turns = count()
+
     async def run() -> None:
-        await work(settings, once=True)
+        if IS_WANTED and next(turns) % 2 == 0:
+            await asyncio.to_thread(second_process().drain, settings)
+        else:
+            await work(settings, once=True)
 
     return run

@@ -120,6 +120,84 @@ def test_a_file_that_cannot_be_read_is_a_set_up_problem(
     assert "absent" in refused.value.faults[0].detail
 
 
+ISSUER = {"OIDC_ISSUER": "https://login.example.com/realms/sales", "OIDC_AUDIENCE": "bailiwick"}
+
+
+def test_an_issuer_of_tokens_is_read_with_its_lists(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "roles").write_text('{"Sales Ops": "planner"}')
+    given = {"OIDC_ALGORITHMS": "PS256, EdDSA", "OIDC_ROLES_FILE": str(tmp_path / "roles")}
+    for name, value in (ISSUER | given).items():
+        monkeypatch.setenv(f"BAILIWICK_{name}", value)
+
+    settings = load_settings()
+
+    assert settings.oidc_issuer == ISSUER["OIDC_ISSUER"], "to the letter: no slash is added"
+    assert settings.oidc_algorithms == ("PS256", "EdDSA")
+    assert settings.oidc_roles == {"Sales Ops": "planner"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OIDC_ISSUER", "http://login.example.com"),
+        ("OIDC_ISSUER", "http://localhost.example.com"),
+        ("OIDC_ISSUER", "https://me:secret@login.example.com"),
+        ("OIDC_ISSUER", "https://login.example.com?realm=a"),
+        ("OIDC_ISSUER", "https://login.example.com#a"),
+        ("OIDC_ISSUER", "https://login.exa\nmple.com"),
+        ("OIDC_ISSUER", "https:///realm"),
+        ("OIDC_ISSUER", "https://[::1"),
+        ("OIDC_ISSUER", "https://login.example.com:99999"),
+        ("OIDC_ISSUER", "login.example.com"),
+        ("OIDC_ISSUER", "file:///etc/passwd"),
+        ("OIDC_ISSUER", ""),
+        ("OIDC_AUDIENCE", None),
+        ("OIDC_AUDIENCE", ""),
+        ("OIDC_JWKS_URL", "http://login.example.com/keys"),
+        ("OIDC_ALGORITHMS", "RS256,HS256"),
+        ("OIDC_ALGORITHMS", "none"),
+        ("OIDC_ALGORITHMS", "rs256"),
+        ("OIDC_ALGORITHMS", ""),
+        ("OIDC_ROLE_CLAIM", ""),
+        ("OIDC_KEY_LIFETIME_S", "0"),
+        ("OIDC_REFRESH_COOLDOWN_S", "-1"),
+    ],
+)
+def test_an_issuer_that_cannot_be_trusted_is_refused_by_the_name_of_the_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
+) -> None:
+    for known, good in (ISSUER | {name: value}).items():
+        if good is not None:
+            monkeypatch.setenv(f"BAILIWICK_{known}", good)
+
+    with pytest.raises(SetupError) as refused:
+        load_settings()
+
+    assert set(_faults(refused)) == {f"BAILIWICK_{name}"}
+    assert "secret" not in str(refused.value.faults)
+
+
+@pytest.mark.parametrize("name", ["OIDC_AUDIENCE", "OIDC_JWKS_URL"])
+def test_settings_of_an_issuer_need_the_issuer(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"BAILIWICK_{name}", "https://login.example.com/keys")
+
+    with pytest.raises(SetupError) as refused:
+        load_settings()
+
+    assert set(_faults(refused)) == {f"BAILIWICK_{name}"}
+    assert "BAILIWICK_OIDC_ISSUER" in refused.value.faults[0].detail
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9001", "localhost", "[::1]:9001", "127.8.9.1"])
+def test_an_issuer_on_loopback_needs_no_tls(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("BAILIWICK_OIDC_ISSUER", f"http://{host}/realm")
+    monkeypatch.setenv("BAILIWICK_OIDC_AUDIENCE", "bailiwick")
+
+    assert load_settings().oidc_issuer == f"http://{host}/realm"
+
+
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValidationError):
         load_settings().port = 1  # type: ignore[misc]

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from app.cli import data, database, keys, plans, processes
 from app.cli.demo import demo
 from app.cli.design import design
+from app.cli.doctor import doctor
 from app.cli.front import front
 from app.errors import ServiceError, SetupError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.add_typer(database.commands, name="db")
 app.add_typer(keys.commands, name="keys")
 app.command()(demo)
+app.command()(doctor)
 app.command()(processes.serve)
 app.command()(processes.worker)
 app.command("import")(data.import_file)
@@ -53,6 +55,11 @@ def main() -> None:
         for item in error.errors():
             place = ".".join(map(str, item["loc"]))
             console.print(f"  {place}: {item['msg']}", highlight=False, markup=False)
+        sys.exit(2)
+    except PermissionError as error:
+        place = error.filename or "a file of Bailiwick's"
+        hint = "run this as the user it belongs to"
+        Console(stderr=True).print(f"{place} cannot be reached: {hint}.", markup=False)
         sys.exit(2)
     except (IntegrityError, DataError) as error:
         # The driver's own words name the constraint; the statement would not help anyone.

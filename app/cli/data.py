@@ -7,7 +7,7 @@ import orjson
 import typer
 from rich.table import Table
 
-from app.cli.session import console, notes, print_json, wait_for, with_database
+from app.cli.session import AT_TERMINAL, console, notes, print_json, wait_for, with_database
 from app.db.session import Database
 from app.errors import Fault, InvalidInput
 from app.imports.faults import list_faults
@@ -33,8 +33,8 @@ def import_file(
     request = read_request({**given, "mapping": orjson.dumps(_mapping(column)).decode()})
 
     async def action(settings: Settings, database: Database) -> tuple[int, dict[str, Any]]:
-        async with database.writing() as session:
-            run = await submit_file(session, settings, request, file, file.name, "cli")
+        async with database.writing(AT_TERMINAL) as session:
+            run = await submit_file(session, settings, request, file, file.name, AT_TERMINAL.actor)
         return run.id, await wait_for(settings, database, run.id, is_quiet=as_json)
 
     run_id, result = with_database(action)

@@ -16,12 +16,11 @@ import httpx
 import typer
 from sqlalchemy import select
 
-from app.cli.processes import is_loopback
 from app.cli.session import console, wait_for
 from app.db.access import Access
 from app.db.cluster import Cluster
 from app.db.migrate import upgrade
-from app.db.session import Database
+from app.db.session import Acting, Database
 from app.db.tables import Customer, Publication, Rep
 from app.errors import SetupError
 from app.imports.schemas import ImportKind, ImportRequest
@@ -32,11 +31,12 @@ from app.layers.schemas import NewLayer
 from app.plans.publishing import publish
 from app.plans.request import PlanRequest
 from app.plans.service import request_design
-from app.settings import Settings, load_settings
+from app.settings import Settings, is_loopback, load_settings
 
 SAMPLE_DATA = Path(__file__).parents[2] / "sample_data"
 N_TERRITORIES = 24
 READY_WITHIN_S = 30
+BY_DEMO = Acting(actor="demo")
 
 
 def demo(
@@ -171,20 +171,20 @@ async def _import(settings: Settings, database: Database, kind: ImportKind, row_
     console.print(f"Importing {kind} …")
     path = SAMPLE_DATA / f"yangtze_{kind}.csv"
     request = ImportRequest(kind=kind, on_error="abort")
-    async with database.writing() as session:
+    async with database.writing(BY_DEMO) as session:
         run = await submit_file(session, settings, request, path, path.name, "demo")
     await wait_for(settings, database, run.id, is_quiet=False)
 
 
 async def _design(settings: Settings, database: Database) -> None:
-    async with database.writing() as session:
+    async with database.writing(BY_DEMO) as session:
         layer = await find_layer(session, "all")
         if layer is None:
             layer = await create_layer(session, NewLayer(name="all", title="All customers"))
         request = PlanRequest(layer_id=layer.id, n_territories=N_TERRITORIES, name="First plan")
         run = await request_design(session, request, "demo")
     result = await wait_for(settings, database, run.id, is_quiet=False)
-    async with database.writing() as session:
+    async with database.writing(BY_DEMO) as session:
         await publish(session, result["plan_id"], None, True, "demo")
 
 

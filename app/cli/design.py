@@ -6,7 +6,7 @@ import typer
 
 from app.cli import wishes
 from app.cli.plans import AsJson, known, show_plan
-from app.cli.session import print_json, wait_for, with_database
+from app.cli.session import AT_TERMINAL, print_json, wait_for, with_database
 from app.db.scope import EVERYTHING
 from app.db.session import AnySession, Database, WriteSession
 from app.layers.repository import create_layer, find_layer
@@ -122,18 +122,18 @@ def _design(
     asked: Document, reps: str | None, layer: str | None, publish: bool, as_json: bool
 ) -> None:
     async def action(settings: Settings, database: Database) -> PlanView:
-        async with database.writing() as session:
+        async with database.writing(AT_TERMINAL) as session:
             if layer is not None or "layer_id" not in asked:
                 asked["layer_id"] = await _layer_id(session, layer or "all")
             if reps is not None:
                 asked["rep_ids"] = await _rep_ids(session, reps)
-            run = await service.request_design(session, PlanRequest(**asked), "cli")
+            run = await service.request_design(session, PlanRequest(**asked), AT_TERMINAL.actor)
         result = await wait_for(settings, database, run.id, is_quiet=as_json)
         if publish:
-            async with database.writing() as session:
-                await publishing.publish(session, result["plan_id"], None, True, "cli")
+            async with database.writing(AT_TERMINAL) as session:
+                await publishing.publish(session, result["plan_id"], None, True, AT_TERMINAL.actor)
         async with database.reading() as session:
-            return await repository.get_plan(session, EVERYTHING, result["plan_id"])
+            return await repository.get_plan(session, EVERYTHING, result["plan_id"], fewest=1)
 
     plan = with_database(action)
     if as_json:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.cli.session import console, print_json, wait_for, with_database
+from app.cli.session import AT_TERMINAL, console, print_json, wait_for, with_database
 from app.db.scope import EVERYTHING
 from app.db.session import Database
 from app.plans import front_store
@@ -20,8 +20,8 @@ def front(
     """Make plans that trade balance, compactness and disruption against each other."""
 
     async def action(settings: Settings, database: Database) -> FrontView:
-        async with database.writing() as session:
-            run = await front_store.request_front(session, plan_id, "cli")
+        async with database.writing(AT_TERMINAL) as session:
+            run = await front_store.request_front(session, plan_id, AT_TERMINAL.actor)
         await wait_for(settings, database, run.id, is_quiet=as_json)
         async with database.reading() as session:
             return await front_store.get_front(session, EVERYTHING, plan_id)

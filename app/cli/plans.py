@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from app.cli.session import console, print_json, with_database
+from app.cli.session import AT_TERMINAL, console, print_json, with_database
 from app.db.scope import EVERYTHING
 from app.db.session import Database
 from app.errors import NotFound
@@ -26,7 +26,7 @@ def list_plans(layer: LayerName = "all", as_json: AsJson = False) -> None:
     async def action(settings: Settings, database: Database) -> list[Any]:
         async with database.reading() as session:
             found = known(await find_layer(session, layer), layer)
-            return await repository.list_plans(session, EVERYTHING, found.id, 0, 100)
+            return await repository.list_plans(session, EVERYTHING, found.id, 0, 100, fewest=1)
 
     plans = with_database(action)
     if as_json:
@@ -48,8 +48,8 @@ def publish(
     """Bring a plan into force now."""
 
     async def action(settings: Settings, database: Database) -> Any:
-        async with database.writing() as session:
-            return await publishing.publish(session, plan_id, None, True, "cli")
+        async with database.writing(AT_TERMINAL) as session:
+            return await publishing.publish(session, plan_id, None, True, AT_TERMINAL.actor)
 
     publication = with_database(action)
     if as_json:
@@ -96,10 +96,11 @@ def show_plan(plan: PlanView) -> None:
     """Print a plan's balance table, what it is made of, and why it does not hold what was asked."""
     table = Table("territory", "rep", "customers", "work, h", "of target", "imbalance")
     for row in plan.balance:
-        share = row.work_minutes / row.target_work_minutes if row.target_work_minutes else 0
+        work = row.work_minutes or 0.0
+        share = work / row.target_work_minutes if row.target_work_minutes else 0
         table.add_row(
-            row.code, row.rep.name if row.rep else "", f"{row.customers:,.0f}",
-            f"{row.work_minutes / 60:,.0f}", f"{share:.1%}",
+            row.code, row.rep.name if row.rep else "", f"{row.customers or 0:,.0f}",
+            f"{work / 60:,.0f}", f"{share:.1%}",
             f"{row.imbalance['work_minutes']:+.1%}",
         )  # fmt: skip
     console.print(table)

@@ -1,7 +1,6 @@
 """`bailiwick serve`, `worker`, `openapi`: the long-running processes and the API's description."""
 
 import asyncio
-import ipaddress
 from typing import Annotated
 
 import orjson
@@ -11,9 +10,10 @@ import uvicorn
 from app.auth.keys import has_valid_keys
 from app.db.session import Database
 from app.errors import SetupError
+from app.http.connections import BoundedProtocol
 from app.http.logs import configure_logs
 from app.main import create_app
-from app.settings import Settings, load_settings
+from app.settings import Settings, is_loopback, load_settings
 from app.worker import work
 
 
@@ -31,10 +31,18 @@ def serve(
         create_app(settings),
         host=settings.host,
         port=settings.port,
+        http=BoundedProtocol,
+        # Nothing here speaks it, and the server's own refusal is no problem document.
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=20,
+        timeout_keep_alive=15,
+        limit_concurrency=settings.max_connections,
+        # Who forwards may say for whom; nobody else's word is taken, not even on loopback.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
     )
 
 
@@ -60,20 +68,14 @@ def openapi_text() -> str:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether an address is reachable from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 async def _refuse_open_door(settings: Settings) -> None:
-    """Refuse to listen beyond loopback unless callers must show a key, and someone has one."""
+    """Refuse to listen beyond loopback unless callers must show a credential someone can have."""
     if settings.auth == "off":
         raise SetupError(
             f"BAILIWICK_AUTH=off is for loopback only; {settings.host} can be reached by others."
         )
+    if settings.oidc_issuer is not None:
+        return
     database = Database.of(settings)
     try:
         async with database.reading() as session:
@@ -83,5 +85,6 @@ async def _refuse_open_door(settings: Settings) -> None:
     if not has_keys:
         raise SetupError(
             f"There is no API key yet, so {settings.host} would answer nobody. Make one first:\n\n"
-            "    bailiwick keys create NAME --role admin"
+            "    bailiwick keys create NAME --role admin\n\n"
+            "or name the issuer of your access tokens (BAILIWICK_OIDC_ISSUER)."
         )

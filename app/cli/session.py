@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from getpass import getuser
 from typing import Any, TypeVar
 
 import orjson
@@ -11,10 +12,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
-from app.db.session import Database
+from app.db.session import Acting, AnySession, Database, sqlstate
 from app.db.tables import Run
-from app.errors import Conflict, Fault, ServiceError
+from app.errors import Conflict, Fault, NotFound, ServiceError, SetupError
 from app.http.logs import configure_logs
 from app.jobs.runs import cancel
 from app.jobs.schemas import RunView, is_over
@@ -26,6 +28,10 @@ T = TypeVar("T")
 console = Console()
 notes = Console(stderr=True)
 
+# Whoever has a shell on this machine; the system's account is the best name there is.
+AT_TERMINAL = Acting(actor=f"terminal:{getuser()}")
+# A table or a column that is not there.
+MISSING = ("42P01", "42703")
 POLL_S = 0.2
 CANCELLED_WITHIN_S = 5.0
 LIVE_WORKER = text("""
@@ -51,6 +57,11 @@ def with_database(action: Callable[[Settings, Database], Awaitable[T]]) -> T:
         database = Database.of(settings, has_timeout=False)
         try:
             return await action(settings, database)
+        except ProgrammingError as error:
+            if sqlstate(error) not in MISSING:
+                raise
+            detail = "The tables are not those of this version: run `bailiwick db upgrade`."
+            raise SetupError(detail) from error
         finally:
             await database.close()
 
@@ -89,7 +100,7 @@ async def _watch(settings: Settings, database: Database, run_id: int, is_quiet: 
         bar = bars.add_task("queued", total=1.0)
         while True:
             async with database.reading() as session:
-                run = RunView.of(await session.get_one(Run, run_id))
+                run = RunView.of(await _present(session, run_id))
                 has_worker = bool(await session.scalar(LIVE_WORKER))
             bars.update(bar, description=run.phase, completed=run.progress)
             if is_over(run.state):
@@ -109,19 +120,26 @@ async def _watch(settings: Settings, database: Database, run_id: int, is_quiet: 
 async def _cancel(database: Database, run_id: int) -> None:
     """Cancel a run that nobody waits for any more, and say how that went."""
     notes.print(f"Cancelling run {run_id} …", highlight=False)
-    async with database.writing() as session:
+    async with database.writing(AT_TERMINAL) as session:
         with suppress(Conflict):
-            await cancel(session, await session.get_one(Run, run_id))
+            await cancel(session, await _present(session, run_id))
     give_up = time.monotonic() + CANCELLED_WITHIN_S
     state = "running"
     while not is_over(state) and time.monotonic() < give_up:
         await asyncio.sleep(POLL_S / 4)
         async with database.reading() as session:
-            state = (await session.get_one(Run, run_id)).state
+            state = (await _present(session, run_id)).state
     if is_over(state):
         notes.print(f"Run {run_id} has {'been ' * (state == 'cancelled')}{state}.", highlight=False)
     else:
         notes.print(f"Run {run_id} will stop when its worker answers.", highlight=False)
+
+
+async def _present(session: AnySession, run_id: int) -> Run:
+    run = await session.get(Run, run_id)
+    if run is None:
+        raise NotFound(f"Run {run_id} is gone: the database was restored meanwhile.")
+    return run
 
 
 def print_json(value: Any) -> None:

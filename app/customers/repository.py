@@ -1,20 +1,28 @@
 """Customers in the database."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from psycopg.errors import UniqueViolation
-from sqlalchemy import Select, delete, func, select, tuple_
+from sqlalchemy import Row, Select, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from app import workload
-from app.customers.schemas import CustomerBody, CustomerView
+from app.customers.schemas import (
+    CustomerBody,
+    CustomerTerritory,
+    CustomerView,
+    HomeTerritory,
+    ResponsibleRep,
+)
 from app.db import scope as scopes
 from app.db.customer_filter import CustomerFilter
+from app.db.membership import territories_of_customer
 from app.db.scope import Scope
 from app.db.session import AnySession, WriteSession
-from app.db.spatial import geography, point
+from app.db.spatial import anchor_of, geography, point
 from app.db.tables import Customer
 from app.errors import Conflict, Fault, NotFound
 from app.settings import WorkSettings
@@ -25,6 +33,9 @@ CONTENT = (
     "name", "geom", "class", "segment", "tags", "status", "potential", "revenue",
     "visits_per_year", "service_minutes", "last_visit_at", "attributes",
 )  # fmt: skip
+
+# Two ways to compute the distance of one pair may differ in the last digits.
+ROUNDING_M = 0.001
 
 
 async def list_customers(
@@ -53,6 +64,33 @@ async def get_customer(session: AnySession, scope: Scope, customer_id: int) -> C
     if row is None:
         raise NotFound(f"There is no customer {customer_id}.")
     return _view(row)
+
+
+async def territories_of(
+    session: AnySession, scope: Scope, customer_id: int
+) -> list[CustomerTerritory]:
+    """Return the territories in force that a customer belongs to, one per layer.
+
+    Raises
+    ------
+    NotFound
+        When it does not exist or is out of scope.
+    """
+    await get_customer(session, scope, customer_id)
+    statement = territories_of_customer().where(
+        Customer.id == customer_id, scopes.territories(scope)
+    )
+    return [
+        CustomerTerritory(
+            layer_id=row.layer_id,
+            plan_id=row.plan_id,
+            publication_id=row.publication_id,
+            territory=HomeTerritory(id=row.id, code=row.code, name=row.name),
+            rep=None if row.rep_id is None else ResponsibleRep(id=row.rep_id, name=row.rep_name),
+            by="named_account" if row.is_named else "cell",
+        )
+        for row in await session.execute(statement)
+    ]
 
 
 async def create_customer(
@@ -91,7 +129,7 @@ async def upsert_customer(
     statement = statement.on_conflict_do_update(
         index_elements=["external_id"],
         set_={
-            **{name: new[name] for name in (*CONTENT, "cell", "work_minutes")},
+            **{name: new[name] for name in (*CONTENT, "cell", "work_minutes", "due_on")},
             "version": old.version + 1,
             "updated_at": func.now(),
         },
@@ -106,17 +144,31 @@ async def upsert_customer(
     return _view(stored), row is not None and row.version == 1
 
 
-async def delete_customer(session: WriteSession, customer_id: int) -> None:
-    """Delete a customer.
+async def lock_customer(session: WriteSession, customer_id: int) -> CustomerView:
+    """Return a customer that nobody else can change until this transaction ends.
 
     Raises
     ------
     NotFound
         When it does not exist.
     """
-    statement = delete(Customer).where(Customer.id == customer_id).returning(Customer.id)
-    if (await session.execute(statement)).first() is None:
+    statement = _selection().where(Customer.id == customer_id).with_for_update(of=Customer)
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
         raise NotFound(f"There is no customer {customer_id}.")
+    return _view(row)
+
+
+async def find_for_upsert(session: WriteSession, external_id: str) -> CustomerView | None:
+    """Return the customer of an external id, locked, if there is one."""
+    statement = _selection().where(Customer.external_id == external_id)
+    row = (await session.execute(statement.with_for_update(of=Customer))).one_or_none()
+    return None if row is None else _view(row)
+
+
+async def delete_customer(session: WriteSession, customer_id: int) -> None:
+    """Delete a customer that was locked."""
+    await session.execute(delete(Customer).where(Customer.id == customer_id))
 
 
 def _selection() -> Select[Any]:
@@ -135,6 +187,9 @@ async def _values(
         "geom": point(body.lon, body.lat),
         "cell": cell_from_point(body.lon, body.lat, CUSTOMER_RESOLUTION),
         "work_minutes": await _work_minutes(session, settings, external_id, body),
+        "due_on": workload.due_on(
+            float(_visits(settings, body)[0]), body.last_visit_at, settings.time_zone
+        ),
     }
 
 
@@ -142,15 +197,7 @@ async def _work_minutes(
     session: AnySession, settings: WorkSettings, external_id: str, body: CustomerBody
 ) -> float:
     """Estimate the work of one customer from its nearest neighbours as they are now."""
-    here = geography(body.lon, body.lat)
-    distance = func.ST_Distance(Customer.geog, here)
-    nearest = await session.execute(
-        select(Customer.class_, Customer.visits_per_year, distance.label("distance_m"))
-        .where(Customer.external_id != external_id, Customer.status != "inactive")
-        .order_by(Customer.geog.op("<->")(here))
-        .limit(settings.neighbours)
-    )
-    rows = nearest.all()
+    rows = await _neighbours(session, settings.neighbours, external_id, body)
     weights = workload.visits_per_year(
         settings,
         [row.class_ for row in rows],
@@ -161,16 +208,43 @@ async def _work_minutes(
     # Without neighbours, or with none that is visited, every distance weighs the same.
     weights = weights + 1e-9
     mean_m = float((weights * distances).sum() / max(weights.sum(), 1e-9))
-    visits = workload.visits_per_year(
+    minutes = workload.work_minutes(
+        settings,
+        [body.class_],
+        _visits(settings, body),
+        _optional([body.service_minutes]),
+        np.array([mean_m]),
+    )
+    return float(minutes[0])
+
+
+async def _neighbours(
+    session: AnySession, limit: int, external_id: str, body: CustomerBody
+) -> Sequence[Row[Any]]:
+    here, anchor = geography(body.lon, body.lat), anchor_of(body.lon, body.lat)
+    distance = func.ST_Distance(Customer.geog, here)
+    others = (
+        select(Customer.class_, Customer.visits_per_year, distance.label("distance_m"))
+        .where(Customer.external_id != external_id, Customer.status != "inactive")
+        .limit(limit)
+    )
+    in_order = others.order_by(Customer.geog.op("<->")(anchor.geography))
+    rows = (await session.execute(in_order)).all()
+    if not anchor.shift_m or not rows:
+        return rows
+    # So many are near the anchor; those that are nearest here are no farther away.
+    reach_m = max(row.distance_m for row in rows) + ROUNDING_M
+    nearest = others.where(func.ST_DWithin(Customer.geog, here, reach_m)).order_by(distance)
+    return (await session.execute(nearest)).all()
+
+
+def _visits(settings: WorkSettings, body: CustomerBody) -> workload.Floats:
+    return workload.visits_per_year(
         settings,
         [body.class_],
         _optional([body.visits_per_year]),
         np.array([body.status == "inactive"]),
     )
-    minutes = workload.work_minutes(
-        settings, [body.class_], visits, _optional([body.service_minutes]), np.array([mean_m])
-    )
-    return float(minutes[0])
 
 
 def _optional(values: list[float | None]) -> workload.Floats:

@@ -1,9 +1,9 @@
 """What a customer looks like outside."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from app.http.values import (
     Amount,
@@ -90,3 +90,41 @@ class CustomerView(StrictModel):
     version: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def body(self) -> CustomerBody:
+        """What of it can be changed."""
+        members = self.model_dump(by_alias=True, include=set(CustomerBody.model_fields))
+        return CustomerBody.model_validate(members)
+
+
+class HomeTerritory(BaseModel):
+    """A territory."""
+
+    id: int
+    code: str
+    name: str
+
+
+class ResponsibleRep(BaseModel):
+    """The rep responsible now."""
+
+    id: int
+    name: str
+
+
+class CustomerTerritory(BaseModel):
+    """The territory of one layer that a customer belongs to, and by what."""
+
+    layer_id: int
+    plan_id: int
+    publication_id: int
+    territory: HomeTerritory
+    rep: ResponsibleRep | None
+    by: Literal["cell", "named_account"]
+
+
+class CustomerTerritories(BaseModel):
+    """The territories that a customer belongs to, one per layer; none is white space."""
+
+    items: list[CustomerTerritory]

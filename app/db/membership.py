@@ -8,11 +8,21 @@ A customer belongs to a territory of a plan when the filter of the plan's layer 
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, true
 from sqlalchemy.orm import aliased
 
 from app.db.spatial import cell_parent
-from app.db.tables import Customer, CustomerOverride, Layer, Plan, PlanCell, Territory
+from app.db.tables import (
+    Customer,
+    CustomerOverride,
+    Layer,
+    Plan,
+    PlanCell,
+    Publication,
+    Rep,
+    Territory,
+    TerritoryOwner,
+)
 
 
 def layer_accepts(customer_filter: Any, customer: Any = Customer) -> ColumnElement[bool]:
@@ -59,17 +69,60 @@ def in_territories(wanted: Select[int]) -> ColumnElement[bool]:
     )
 
 
-def belongs_to(territory_id: int) -> ColumnElement[bool]:
-    """Match the customers of one territory, found from its cells.
+def territories_of_customer() -> Select[Any]:
+    """Select the territories in force that customers belong to, with who owns them now.
+
+    The same meaning as `in_territories`, asked of a customer: add which one to the conditions.
+    """
+    code = named_account(Publication.layer_id).correlate(Customer, Publication).scalar_subquery()
+    by_name, by_cell = aliased(Territory), PlanCell
+    named = select(by_name.id).where(by_name.plan_id == Publication.plan_id, by_name.code == code)
+    placed = select(by_cell.territory_id).where(
+        by_cell.plan_id == Publication.plan_id,
+        by_cell.cell.in_(customer_cells(Plan.resolutions).correlate(Customer, Plan)),
+    )
+    home = case(
+        (code.is_(None), placed.correlate(Customer, Publication, Plan).scalar_subquery()),
+        else_=named.correlate(Customer, Publication).scalar_subquery(),
+    )
+    now = func.now()
+    owned = and_(TerritoryOwner.territory_id == Territory.id, TerritoryOwner.during.contains(now))
+    columns: list[Any] = [
+        Publication.layer_id,
+        Publication.plan_id,
+        Publication.id.label("publication_id"),
+        Territory.id,
+        Territory.code,
+        Territory.name,
+        Rep.id.label("rep_id"),
+        Rep.name.label("rep_name"),
+        code.is_not(None).label("is_named"),
+    ]
+    return (
+        select(*columns)
+        .select_from(Customer)
+        .join(Publication, Publication.during.contains(now))
+        .join(Plan, Plan.id == Publication.plan_id)
+        .join(Layer, Layer.id == Publication.layer_id)
+        .join(Territory, Territory.id == home)
+        .outerjoin(TerritoryOwner, owned)
+        .outerjoin(Rep, Rep.id == TerritoryOwner.rep_id)
+        .where(layer_accepts(Layer.customer_filter))
+        .order_by(Publication.layer_id)
+    )
+
+
+def belongs_to(is_wanted: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Match the customers of the territories that a predicate on `territory` matches.
 
     The same customers as `in_territories` finds, by another road: that one asks every customer for
     its territory, which is right where another index has left few of them; this one walks the
-    cells of the territory, which is right for listing it whole.
+    cells of the territories, which is right for listing them whole.
     """
-    return Customer.id.in_(_members_by_cell(territory_id).union_all(_members_by_name(territory_id)))
+    return Customer.id.in_(_members_by_cell(is_wanted).union_all(_members_by_name(is_wanted)))
 
 
-def _members_by_cell(territory_id: int) -> Select[int]:
+def _members_by_cell(is_wanted: ColumnElement[bool]) -> Select[int]:
     everyone = aliased(Customer)
     in_cell = (
         select(everyone)
@@ -92,13 +145,11 @@ def _members_by_cell(territory_id: int) -> Select[int]:
         .join(Layer, Layer.id == Plan.layer_id)
         .join(PlanCell, and_(PlanCell.plan_id == Plan.id, PlanCell.territory_id == Territory.id))
         .join(resident, true())
-        .where(
-            Territory.id == territory_id, layer_accepts(Layer.customer_filter, resident), ~is_named
-        )
+        .where(is_wanted, layer_accepts(Layer.customer_filter, resident), ~is_named)
     )
 
 
-def _members_by_name(territory_id: int) -> Select[int]:
+def _members_by_name(is_wanted: ColumnElement[bool]) -> Select[int]:
     named = aliased(Customer)
     return (
         select(named.id)
@@ -114,7 +165,7 @@ def _members_by_name(territory_id: int) -> Select[int]:
         )
         .join(named, named.id == CustomerOverride.customer_id)
         .where(
-            Territory.id == territory_id,
+            is_wanted,
             CustomerOverride.during.contains(func.now()),
             layer_accepts(Layer.customer_filter, named),
         )

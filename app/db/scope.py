@@ -7,10 +7,10 @@ over the cell. A manager sees what the reps below them see.
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy import ColumnElement, false, func, select, true
 from sqlalchemy.sql.selectable import Select
 
-from app.db.membership import in_territories
+from app.db.membership import belongs_to, in_territories
 from app.db.tables import Plan, Publication, Rep, Territory, TerritoryOwner
 
 
@@ -58,6 +58,17 @@ def customers(scope: Scope) -> ColumnElement[bool]:
     return true() if scope.is_unlimited else in_territories(visible_territory_ids(scope))
 
 
+def customers_at_large(scope: Scope) -> ColumnElement[bool]:
+    """Return the predicate for statements in which nothing else leaves few customers.
+
+    The same customers as `customers` matches, but found from the cells of the scope's territories:
+    that one asks every customer of the table for its territory when no index has narrowed them.
+    """
+    if scope.is_unlimited:
+        return true()
+    return belongs_to(Territory.id.in_(visible_territory_ids(scope)))
+
+
 def territories(scope: Scope) -> ColumnElement[bool]:
     """Return the predicate on `territory` for this scope."""
     if scope.rep_ids is None:
@@ -68,6 +79,11 @@ def territories(scope: Scope) -> ColumnElement[bool]:
 def reps(scope: Scope) -> ColumnElement[bool]:
     """Return the predicate on `rep`: themselves and, for a manager, those below."""
     return true() if scope.rep_ids is None else Rep.id.in_(scope.rep_ids)
+
+
+def may_name_rep(scope: Scope, rep_id: int) -> ColumnElement[bool]:
+    """Return whether a caller may ask for what is this rep's, as a predicate."""
+    return true() if scope.rep_ids is None or rep_id in scope.rep_ids else false()
 
 
 def plans(scope: Scope) -> ColumnElement[bool]:

@@ -1,26 +1,42 @@
-"""Which resolution an answer takes: never more cells than a client can draw."""
+"""Which resolution an answer takes, and what is refused: never more than can be drawn or summed."""
 
-from app.activity.rollup import COARSEST, FINEST
+import asyncio
+from dataclasses import replace
+
+from app.db.heat import COARSEST, FINEST, is_rolled_up
 from app.db.scope import Scope
 from app.db.session import AnySession
-from app.errors import Fault, InvalidInput
-from app.heatmap.repository import MAX_CELLS, HeatRequest, read_heat
+from app.errors import Fault, Forbidden, InvalidInput
+from app.heatmap import history, repository
+from app.heatmap.document import Floats, Freshness, Heat, write_document
+from app.heatmap.hot_spots import gi_star, with_margin
+from app.heatmap.repository import count_customers
+from app.heatmap.request import EVERY_CUSTOMER, HeatRequest
+from geo.bbox import BoundingBox
+from geo.cells import CellArray
+from geo.cover import are_touching
 from geo.tiles import resolution_for_zoom
 
 # At resolution 4 the whole Earth's land is a few ten thousand cells; finer ones need a box.
 FINEST_WITHOUT_BOX = 4
+# Customers that are read one by one for filters that the rollups are not kept by.
+MAX_CUSTOMERS = 100_000
+EVERYWHERE = BoundingBox(-180, -90, 180, 90)
 
 
-async def heat_for_zoom(session: AnySession, scope: Scope, wanted: HeatRequest, zoom: int) -> bytes:
+async def heat_for_zoom(
+    session: AnySession, scope: Scope, wanted: HeatRequest, zoom: int, fresh: Freshness
+) -> bytes:
     """Return the document for a zoom, coarser than usual where the box holds too many cells."""
-    resolution = max(COARSEST, resolution_for_zoom(zoom, FINEST))
-    _require_box(wanted, resolution)
-    _, body = await _finest_that_fits(session, scope, wanted, resolution)
+    finest = history.FINEST_HISTORY if wanted.measure == "change" else FINEST
+    resolution = max(COARSEST, resolution_for_zoom(zoom, finest))
+    await _check(session, scope, wanted, resolution)
+    _, body = await _finest_that_fits(session, scope, wanted, resolution, fresh)
     return body
 
 
 async def heat_at_resolution(
-    session: AnySession, scope: Scope, wanted: HeatRequest, resolution: int
+    session: AnySession, scope: Scope, wanted: HeatRequest, resolution: int, fresh: Freshness
 ) -> bytes:
     """Return the document at exactly this resolution.
 
@@ -29,11 +45,14 @@ async def heat_at_resolution(
     InvalidInput
         When the box holds too many cells; it names the finest resolution that fits.
     """
-    _require_box(wanted, resolution)
-    fitting, body = await _finest_that_fits(session, scope, wanted, resolution)
+    if wanted.measure == "change" and resolution > history.FINEST_HISTORY:
+        detail = f"history is kept at resolution {history.FINEST_HISTORY}, the finest for changes"
+        raise InvalidInput("Too fine.", [Fault("too-fine", detail, "/query/resolution")])
+    await _check(session, scope, wanted, resolution)
+    fitting, body = await _finest_that_fits(session, scope, wanted, resolution, fresh)
     if fitting < resolution:
         detail = (
-            f"at resolution {resolution} there are more than {MAX_CELLS:,} cells; "
+            f"at resolution {resolution} there are more than {repository.MAX_CELLS:,} cells; "
             f"the finest that fits is {fitting}"
         )
         raise InvalidInput(
@@ -43,16 +62,87 @@ async def heat_at_resolution(
 
 
 async def _finest_that_fits(
-    session: AnySession, scope: Scope, wanted: HeatRequest, resolution: int
+    session: AnySession, scope: Scope, wanted: HeatRequest, resolution: int, fresh: Freshness
 ) -> tuple[int, bytes]:
-    body = await read_heat(session, scope, wanted, resolution)
-    while body is None:
+    while resolution > COARSEST:
+        body = await _read(session, scope, wanted, resolution, fresh)
+        if body is not None:
+            return resolution, body
         resolution -= 1
-        body = await read_heat(session, scope, wanted, resolution)
+    body = await _read(session, scope, wanted, resolution, fresh)
+    assert body is not None, "the Earth has 5,882 cells at the coarsest resolution"
     return resolution, body
 
 
-def _require_box(wanted: HeatRequest, resolution: int) -> None:
+async def _read(
+    session: AnySession, scope: Scope, wanted: HeatRequest, resolution: int, fresh: Freshness
+) -> bytes | None:
+    if wanted.measure == "change":
+        heat = await history.read_change(session, wanted, resolution)
+    elif wanted.measure == "hot_spot":
+        heat = await _hot_spots(session, scope, wanted, resolution)
+    else:
+        return await repository.read_heat(session, scope, wanted, resolution, fresh)
+    if heat is None:
+        return None
+    return await asyncio.to_thread(write_document, wanted, heat, resolution, fresh)
+
+
+async def _hot_spots(
+    session: AnySession, scope: Scope, wanted: HeatRequest, resolution: int
+) -> Heat | None:
+    area = with_margin(wanted.bbox or EVERYWHERE, resolution, wanted.rings)
+    found = await repository.read_values(session, scope, wanted, resolution, area)
+    return None if found is None else await asyncio.to_thread(_scored, wanted, resolution, *found)
+
+
+def _scored(wanted: HeatRequest, resolution: int, cells: CellArray, values: Floats) -> Heat:
+    scores = gi_star(cells, values, wanted.rings)
+    if wanted.bbox is not None:
+        is_seen = are_touching(cells, resolution, wanted.bbox)
+        cells, scores = cells[is_seen], scores[is_seen]
+    return Heat(cells, scores, None)
+
+
+async def _check(session: AnySession, scope: Scope, wanted: HeatRequest, resolution: int) -> None:
+    """Refuse what would take too long, and history that is not there."""
     if wanted.bbox is None and resolution > FINEST_WITHOUT_BOX:
         detail = f"needed at resolutions above {FINEST_WITHOUT_BOX}; this is {resolution}"
         raise InvalidInput("A bbox is needed.", [Fault("missing", detail, "/query/bbox")])
+    if wanted.measure == "change":
+        await _check_history(session, scope, wanted)
+    elif scope.is_unlimited and not is_rolled_up(scope, wanted.customers):
+        # The sum does not depend on the resolution; few cells are quickly added up.
+        coarse = min(resolution, history.FINEST_HISTORY)
+        n_customers = await count_customers(session, wanted, coarse)
+        if n_customers > MAX_CUSTOMERS:
+            detail = (
+                f"about {n_customers:,} customers would be read one by one for these filters, at "
+                f"most {MAX_CUSTOMERS:,} are; zoom in, or filter by class and segment only"
+            )
+            fault = Fault("too-many-customers", detail, "/query/bbox")
+            raise InvalidInput("The view holds too many customers: zoom in.", [fault])
+
+
+async def _check_history(session: AnySession, scope: Scope, wanted: HeatRequest) -> None:
+    if not scope.is_unlimited:
+        # Cells straddle territories, and what was a rep's own then is not known any more.
+        raise Forbidden("History is kept for whole cells, which hold customers of others.")
+    rolled_up = replace(
+        EVERY_CUSTOMER, classes=wanted.customers.classes, segments=wanted.customers.segments
+    )
+    if wanted.customers != rolled_up:
+        detail = "history is kept by class and segment; no other filter is possible"
+        raise InvalidInput("Not kept.", [Fault("not-kept", detail, "/query/measure")])
+    if wanted.since is None:
+        fault = Fault("missing", "needed with measure=change, as in 2026-01", "/query/from")
+        raise InvalidInput("A change begins in a month.", [fault])
+    if wanted.until is not None and wanted.until < wanted.since:
+        fault = Fault("order", "must not be before `from`", "/query/to")
+        raise InvalidInput("The months are in the wrong order.", [fault])
+    for month, name in ((wanted.since, "from"), (wanted.until, "to")):
+        if month is not None and not await history.has_month(session, month):
+            first, last = await history.months_kept(session)
+            kept = f"the kept ones are {first:%Y-%m} to {last:%Y-%m}" if first else "none is kept"
+            detail = f"there is no picture of {month:%Y-%m}; {kept}"
+            raise InvalidInput("Not kept.", [Fault("not-kept", detail, f"/query/{name}")])

@@ -1,11 +1,14 @@
-"""What endpoints ask for: settings, database sessions."""
+"""What endpoints ask of the application: its settings and its database.
 
-from collections.abc import AsyncIterator
+Dependencies are coroutines, also where they wait for nothing: the framework runs any other in a
+thread, which costs more than most of them do.
+"""
+
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.db.session import Database, ReadSession, WriteSession
+from app.db.session import Database
 from app.settings import Settings
 
 
@@ -21,21 +24,21 @@ def database_of(request: Request) -> Database:
     return database
 
 
-async def read_session(request: Request) -> AsyncIterator[ReadSession]:
-    """Give the endpoint one read-only snapshot."""
-    async with database_of(request).reading() as session:
-        yield session
+def base_address(request: Request) -> str:
+    """Return what absolute addresses of ours begin with, without a slash at the end.
+
+    The name in the header Host is the caller's word; behind a proxy, settings know better.
+    """
+    return (settings_of(request).public_url or str(request.base_url)).rstrip("/")
 
 
-async def write_session(request: Request) -> AsyncIterator[WriteSession]:
-    """Give the endpoint a transaction, committed before the answer leaves."""
-    async with database_of(request).writing() as session:
-        yield session
+async def _settings(request: Request) -> Settings:
+    return settings_of(request)
 
 
-# scope="function": the transaction ends before the answer is sent, so that an acknowledged change
-# is a committed one and a slow client holds no connection.
-Reading = Annotated[ReadSession, Depends(read_session, scope="function")]
-Writing = Annotated[WriteSession, Depends(write_session, scope="function")]
-AppSettings = Annotated[Settings, Depends(settings_of)]
-AppDatabase = Annotated[Database, Depends(database_of)]
+async def _database(request: Request) -> Database:
+    return database_of(request)
+
+
+AppSettings = Annotated[Settings, Depends(_settings)]
+AppDatabase = Annotated[Database, Depends(_database)]

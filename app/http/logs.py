@@ -1,11 +1,25 @@
 """Structured logs: JSON lines for machines, colours for people."""
 
 import logging
+import re
 import sys
 
 import structlog
+from structlog.types import WrappedLogger
 
 from app.settings import Settings
+
+# Lines of PostgreSQL's errors that name values: `Key (external_id)=(…) already exists`.
+VALUES = re.compile(r"^(DETAIL|CONTEXT):.*$", re.MULTILINE)
+
+
+def without_values(
+    logger: WrappedLogger, name: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """Leave out of a stack what the database says of the values that it refused."""
+    if isinstance(event.get("exception"), str):
+        event["exception"] = VALUES.sub(r"\1: left out", event["exception"])
+    return event
 
 
 def configure_logs(settings: Settings) -> None:
@@ -18,9 +32,17 @@ def configure_logs(settings: Settings) -> None:
     ]
     as_json = settings.log_format == "json"
     render: list[structlog.types.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [
+            structlog.processors.format_exc_info,
+            without_values,
+            structlog.processors.JSONRenderer(),
+        ]
         if as_json
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        else [
+            structlog.processors.format_exc_info,
+            without_values,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
     )
     structlog.configure(
         processors=[*shared, *render],

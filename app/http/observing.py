@@ -1,4 +1,4 @@
-"""A request id and one structured log line per request.
+"""A request id, one structured log line and one count per request.
 
 The line holds the route's template, never the path or the query: those can hold names and places.
 """
@@ -11,7 +11,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.problems import unexpected_problem
+from app.http.request_metrics import RequestMetrics
 
 log = structlog.get_logger()
 # What a caller may give as an id: nothing that could forge a log line or be long.
@@ -19,7 +19,7 @@ ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class ObservingMiddleware:
-    """Outermost layer: names the request, logs it, and turns a stray error into a problem."""
+    """Outermost layer: names the request, counts it and logs it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,6 +29,7 @@ class ObservingMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(Headers(scope=scope).get("x-request-id"))
+        metrics: RequestMetrics = scope["app"].state.metrics
         started, status = time.perf_counter(), 0
 
         async def note_status(message: Message) -> None:
@@ -39,19 +40,20 @@ class ObservingMiddleware:
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
+            metrics.in_flight.inc()
             try:
                 await self._app(scope, receive, note_status)
-            except Exception as error:
-                if status:
-                    raise
-                await unexpected_problem(error)(scope, receive, note_status)
             finally:
+                seconds = time.perf_counter() - started
+                route = getattr(scope.get("route"), "path_format", None)
+                metrics.in_flight.dec()
+                metrics.note(scope["method"], route, status, seconds)
                 log.info(
                     "request",
                     method=scope["method"],
-                    route=getattr(scope.get("route"), "path", None),
+                    route=route,
                     status=status,
-                    duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                    duration_ms=round(seconds * 1000, 1),
                 )
 
 

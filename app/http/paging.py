@@ -53,7 +53,7 @@ class Paging:
         return self._request.url.path + (f"?{urlencode(query)}" if query else "")
 
 
-def paging(
+async def paging(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=1000, description="Rows per page")] = 100,
     cursor: Annotated[str | None, Query(max_length=100, description="From the next link")] = None,

@@ -19,6 +19,12 @@ class GeoJsonResponse(Response):
     media_type = GEOJSON
 
 
+class JsonBytes(Response):
+    """JSON bytes, as the database wrote them."""
+
+    media_type = "application/json"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A point in WGS 84, degrees."""
@@ -27,7 +33,7 @@ class Place:
     lat: float
 
 
-def place_of(
+async def place_of(
     lon: Annotated[
         float,
         Query(
@@ -55,7 +61,7 @@ def place_of(
     return Place(lon, lat)
 
 
-def box_of(
+async def box_of(
     bbox: Annotated[
         str | None,
         Query(

@@ -5,6 +5,7 @@ id is in the log beside the stack.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -17,27 +18,45 @@ from starlette.responses import Response
 
 from app import errors
 from app.errors import Fault, ServiceError
+from app.http.idempotency import AlreadyAnswered
 from geo.errors import GeoError
 
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 LONGEST_ECHO = 200
+# Nobody reads more; their number is told.
+MOST_FAULTS = 100
 
 STATUS: dict[type[ServiceError], int] = {
     errors.MalformedRequest: 400,
     errors.UnknownParameter: 400,
+    errors.NotSupported: 400,
+    errors.ForeignHost: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.ForeignOrigin: 403,
     errors.NotFound: 404,
+    errors.BodyTooSlow: 408,
     errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
     errors.TooLarge: 413,
+    errors.AddressTooLong: 414,
+    errors.UnsupportedMedia: 415,
+    errors.UnsatisfiableRange: 416,
     errors.InvalidInput: 422,
+    errors.PreconditionRequired: 428,
+    errors.TooManyRequests: 429,
     errors.Unavailable: 503,
 }
-HEADERS: dict[type[ServiceError], dict[str, str]] = {
+HEADERS: dict[type, dict[str, str]] = {
     errors.Unauthenticated: {"WWW-Authenticate": "Bearer"},
+    # The rest of the body must not be taken for the next request.
+    errors.BodyTooSlow: {"Connection": "close"},
+    errors.TooManyRequests: {"Retry-After": "1"},
     errors.Unavailable: {"Retry-After": "2"},
+    # Somebody has to make room first.
+    errors.DiskFull: {"Retry-After": "30"},
 }
 
 
@@ -65,6 +84,7 @@ def install(app: FastAPI) -> None:
     """Make `app` answer every error as a problem."""
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(GeoError, _geo_error)
+    app.add_exception_handler(AlreadyAnswered, _already_answered)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected_error)
@@ -98,7 +118,7 @@ def service_problem(error: ServiceError) -> Response:
     kind = next((kind for kind in type(error).__mro__ if kind in STATUS), None)
     if kind is None:
         return unexpected_problem(error)
-    headers = HEADERS.get(kind)
+    headers = next((HEADERS[kind] for kind in type(error).__mro__ if kind in HEADERS), None)
     return problem_response(
         STATUS[kind], error.code, error.title, error.detail, error.faults, headers
     )
@@ -114,6 +134,11 @@ def unexpected_problem(error: Exception) -> Response:
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
     return service_problem(error)
+
+
+async def _already_answered(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AlreadyAnswered)
+    return error.response
 
 
 async def _geo_error(request: Request, error: Exception) -> Response:
@@ -140,18 +165,26 @@ async def _http_error(request: Request, error: Exception) -> Response:
         405: f"This address does not take {request.method}.",
         413: "The body is larger than this address takes.",
     }.get(error.status_code, str(error.detail))
-    headers = dict(error.headers) if error.headers else None
+    headers = dict(error.headers) if error.headers else {}
+    if error.status_code == 405:
+        allowed = request.app.state.documented_methods.at(request.url.path)
+        headers["Allow"] = allowed or headers.get("Allow", "")
     return problem_response(error.status_code, code, title, detail, headers=headers)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = error.errors()
+    found = list(error.errors())
     if any(item["type"] == "json_invalid" for item in found):
         return service_problem(errors.MalformedRequest("The body is not valid JSON."))
-    faults = tuple(_fault(item) for item in found)
-    count = f"{len(faults)} wrong value" + ("s" if len(faults) != 1 else "")
-    return service_problem(errors.InvalidInput(f"The request has {count}.", faults))
+    return service_problem(invalid_values(found))
+
+
+def invalid_values(found: Sequence[Any]) -> errors.InvalidInput:
+    """Return the refusal of what a model found wrong; each place begins with `body` or `query`."""
+    faults = tuple(_fault(item) for item in found[:MOST_FAULTS])
+    count = f"{len(found)} wrong value" + ("s" if len(found) != 1 else "")
+    return errors.InvalidInput(f"The request has {count}.", faults)
 
 
 def _fault(item: dict[str, Any]) -> Fault:

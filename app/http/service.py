@@ -13,7 +13,7 @@ from app.errors import Unavailable
 from app.http.dependencies import AppDatabase
 from app.http.routing import router
 
-routes = router("service", prefix="")
+routes = router("service", prefix="", is_open=True)
 READY_WITHIN_S = 1.0
 
 

@@ -1,12 +1,23 @@
 """Value types that bodies and queries share."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 ServiceClass = Literal["S", "A", "B", "C", "D"]
 Status = Literal["lead", "active", "inactive"]
+
+
+MOST_MEMBERS = 1000
 
 
 def _without_nul(text: str) -> str:
@@ -17,6 +28,14 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _no_number(instant: Any) -> Any:
+    # A number would be taken for seconds since 1970, which nobody means by a date here.
+    is_number = isinstance(instant, int | float)
+    if is_number or (isinstance(instant, str) and instant.strip("+-.0123456789") == ""):
+        raise ValueError("must be a time as in 2026-01-31T09:00:00Z")
+    return instant
+
+
 def _within_reason(instant: datetime) -> datetime:
     # Python ends at the year 9999 and begins at 1; an hour's shift at either end overflows.
     if not 1900 <= instant.year < 2200:
@@ -24,7 +43,7 @@ def _within_reason(instant: datetime) -> datetime:
     return instant
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_within_reason)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_within_reason)]
 SafeText = Annotated[str, AfterValidator(_without_nul)]
 Name = Annotated[SafeText, Field(min_length=1, max_length=300)]
 Label = Annotated[SafeText, Field(max_length=100)]
@@ -55,3 +74,11 @@ class StrictModel(BaseModel):
     """A body that refuses members it does not know."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_members(cls, given: Any) -> Any:
+        # Each unknown one would be a fault of its own: a hundred thousand take a minute.
+        if isinstance(given, dict) and len(given) > MOST_MEMBERS:
+            raise ValueError(f"has more than {MOST_MEMBERS} members")
+        return given

@@ -1,5 +1,6 @@
 """Imports over HTTP."""
 
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -9,9 +10,11 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from app.auth import Planner
-from app.errors import Fault, InvalidInput, MalformedRequest
-from app.http.dependencies import AppDatabase, AppSettings, Reading
+from app.auth import LateWriting, Planner, Reading
+from app.errors import DiskFull, Fault, InvalidInput, MalformedRequest, is_disk_full
+from app.http.admission import UPLOAD
+from app.http.dependencies import AppSettings
+from app.http.idempotency import key_of
 from app.http.paging import Page, PagingParameters
 from app.http.routing import router
 from app.imports.faults import list_faults
@@ -35,13 +38,14 @@ def _form_document() -> dict[str, Any]:
     schema["properties"] = {"file": file, **schema["properties"]}
     schema["required"] = ["file", *schema["required"]]
     form = {"schema": schema, "encoding": {"mapping": {"contentType": "application/json"}}}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
+    body = {"required": True, "content": {"multipart/form-data": form}}
+    return {**UPLOAD, "requestBody": body}
 
 
 @routes.post("/imports", status_code=202, max_body_size=UNLIMITED, openapi_extra=_form_document())
 async def create_import(
     request: Request,
-    database: AppDatabase,
+    start: LateWriting,
     settings: AppSettings,
     caller: Planner,
     response: Response,
@@ -49,10 +53,10 @@ async def create_import(
     """Take a file of customers or reps; the run that reads and merges it is the answer."""
     # The form is read here and not by the framework, which would do so before it asks who calls.
     async with _received(request, settings) as (wanted, file):
-        async with database.writing() as session:
-            run = await submit_file(
-                session, settings, wanted, _pieces(file), file.filename or "", caller.name
-            )
+        session = await start(await _content_of(request, wanted, file))
+        run = await submit_file(
+            session, settings, wanted, _pieces(file), file.filename or "", caller.acting.actor
+        )
     response.headers["Location"] = f"/v1/runs/{run.id}"
     return run
 
@@ -82,6 +86,11 @@ async def _received(
         raise MalformedRequest(f"The form cannot be read: {error.message}") from None
     except ClientDisconnect:
         raise MalformedRequest("The upload ended before the file was complete.") from None
+    except OSError as error:
+        # The file that waits has no name and is gone when it is let go of.
+        if not is_disk_full(error):
+            raise
+        raise DiskFull("There is no room for the file on the disk of this process.") from None
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile):
@@ -104,6 +113,17 @@ async def _limited(request: Request, settings: Settings) -> AsyncGenerator[bytes
         if received > limit:
             raise too_large(settings)
         yield piece
+
+
+async def _content_of(request: Request, wanted: ImportRequest, file: UploadFile) -> bytes:
+    """Return what makes a form this one: each time it is sent, its boundary is another."""
+    if key_of(request) is None:
+        return b""
+    digest = hashlib.sha256(wanted.model_dump_json().encode())
+    async for piece in _pieces(file):
+        digest.update(piece)
+    await file.seek(0)
+    return digest.digest()
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:

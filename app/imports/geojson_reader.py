@@ -33,6 +33,12 @@ BLOCK_BYTES = 2**16
 # A string that the block does not finish matches too, without the closing quote in the group.
 STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)
 END_OF_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Text up to an escape that stands for no character, as half of a surrogate pair does.
+CHARACTERS = re.compile(
+    rb"(?:[^\\]++|\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u(?![dD][89a-fA-F])....|[^u]))*+",
+    re.DOTALL,
+)
+LONGEST_ESCAPE = len(rb"\ud83d\ude00")
 NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -48,6 +54,7 @@ class GuardedFile:
         self._is_in_string = False
         self._is_escaping = False
         self._since_feature = 0
+        self._begun_escape = b""
         self.n_features = 0
 
     def read(self, size: int = -1) -> bytes:
@@ -57,6 +64,7 @@ class GuardedFile:
             detail = f"after feature {self.n_features} there are 2 MB without the end of the next"
             raise refused_file("too-long", f"The GeoJSON file cannot be read: {detail}.")
         self._count_depth(block)
+        self._refuse_half_characters(block)
         return block
 
     def feature_read(self) -> None:
@@ -75,6 +83,21 @@ class GuardedFile:
             detail = f"The JSON is nested deeper than {DEEPEST} levels."
             raise refused_file("too-deep", f"{detail} (after feature {self.n_features})")
         self._depth = int(depths[-1])
+
+    def _refuse_half_characters(self, block: bytes) -> None:
+        """Refuse lone surrogates, for which the parser would put a question mark.
+
+        What may go on in the next block waits for it.
+        """
+        if not self._begun_escape and b"\\" not in block:
+            return
+        text = self._begun_escape + block
+        found = CHARACTERS.match(text)
+        assert found is not None
+        self._begun_escape = text[found.end() :]
+        if len(self._begun_escape) >= LONGEST_ESCAPE or (self._begun_escape and not block):
+            detail = f"after feature {self.n_features} a text holds half of a surrogate pair"
+            raise refused_file("encoding", f"The GeoJSON file cannot be read: {detail}.")
 
     def _outside_strings(self, block: bytes) -> bytes:
         if self._is_in_string:

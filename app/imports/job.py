@@ -13,22 +13,28 @@ from typing import Any
 import orjson
 from sqlalchemy import delete, func, select, text, update
 
-from app.activity import fold, refresh_work, snapshot
+from app.activity import fold, local_date, refresh_work, snapshot
 from app.db.session import WriteSession
 from app.db.tables import Run, Upload, UploadChunk
 from app.errors import InvalidInput, StaleRun
 from app.imports.faults import first_faults, keep_file_faults, keep_staged_faults
 from app.imports.fields import CUSTOMERS, KINDS, Kind
-from app.imports.merge import foresee, merge, refuse_duplicates
+from app.imports.merge import Counts, foresee, merge, refuse_duplicates
 from app.imports.outcome import outcome
 from app.imports.schemas import ImportRequest
 from app.imports.staging import stage
-from app.jobs.child import run_child, work_folder
+from app.imports.work import stage_work
+from app.jobs.child import run_child
+from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext, error_document
 
 FAULTS_IN_ERROR = 20
 TURN_LOCK = text("SELECT pg_try_advisory_xact_lock(7236443)")
+MAY_BE_IDLE = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 TURN_CHECK_S = 0.5
+# Tells the triggers of the audit not to write an event for each of a million new rows.
+IN_BULK = text("SELECT set_config('bailiwick.bulk', 'on', true)")
+RECORD_BULK = text("SELECT record_bulk_audit(:entity, CAST(:facts AS jsonb))")
 
 
 async def run_import(context: RunContext) -> None:
@@ -44,20 +50,22 @@ async def run_import(context: RunContext) -> None:
     kind = KINDS[request.kind]
     changes_customers = kind is CUSTOMERS and not request.dry_run
     result = await _earlier_result(context)
+    is_work_known = False
     async with work_folder() as folder:
         if result is None:
             await _read(context, request, folder)
         async with _turn(context):
             if result is None:
-                result = await _store(context, request, kind, folder)
-            if changes_customers:
+                result, is_work_known = await _store(context, request, kind, folder)
+            if changes_customers and not is_work_known:
                 context.report("estimating work", 0.8)
-                await refresh_work(context.database, context.settings.work)
+                await refresh_work(context.database, context.settings.work, context.writing)
+            if changes_customers:
                 context.report("summing up", 0.95)
                 await fold(context.database)
     async with context.writing() as session:
         if changes_customers:
-            await snapshot(session)
+            await snapshot(session, local_date(context.settings.work))
         await _drop_chunks(session, context)
         await context.succeed(session, result)
 
@@ -100,11 +108,13 @@ async def _fetch(context: RunContext, target: Path) -> None:
 async def _turn(context: RunContext) -> AsyncIterator[None]:
     """Let one import at a time write: merges of the same rows would wait for each other or worse.
 
-    The lock belongs to an otherwise idle transaction, so it goes whenever its connection goes.
+    The lock belongs to an otherwise idle transaction, so it goes whenever its connection goes; if
+    this process freezes, the sweeper ends that.
     """
     while True:
-        async with context.database.writing() as session:
+        async with context.database.writing(context.acting) as session:
             if await session.scalar(TURN_LOCK):
+                await session.execute(MAY_BE_IDLE)
                 yield
                 return
         context.report("waiting for another import", context.progress)
@@ -113,13 +123,15 @@ async def _turn(context: RunContext) -> AsyncIterator[None]:
 
 async def _store(
     context: RunContext, request: ImportRequest, kind: Kind, folder: Path
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], bool]:
     """Merge what was read and keep the outcome, in one transaction.
 
+    Tells besides whether every customer has its work: into an empty table it is written with them.
     The run row is locked at the end only: the heartbeat writes it while the merge goes on.
     """
     summary: dict[str, Any] = orjson.loads((folder / "summary.json").read_bytes())
-    async with context.database.writing() as session:
+    is_work_known = False
+    async with context.database.writing(context.acting) as session:
         rows = await stage(
             session, kind, folder, lambda part: context.report("storing", 0.5 + 0.1 * part)
         )
@@ -133,14 +145,30 @@ async def _store(
             await _refuse(session, context, refusal)
         else:
             refusal = None
-            act = foresee if request.dry_run else merge
-            counts = await act(session, kind, rows, summary["mapping"], summary["extras"])
+            await session.execute(IN_BULK)
+            fields = (summary["mapping"], summary["extras"])
+            if request.dry_run:
+                counts = await foresee(session, kind, rows, *fields)
+            else:
+                work = context.settings.work
+                if kind is CUSTOMERS:
+                    is_work_known = await stage_work(session, work)
+                counts = await merge(session, kind, rows, *fields, work)
             upload = await session.get_one(Upload, context.parameters["upload_id"])
             result = outcome(request, upload.filename, upload.sha256, summary, counts)
+            if not request.dry_run:
+                await _tell_audit(session, kind, upload, counts)
             await _write_run(session, context, result=result)
     if refusal is not None:
         raise refusal
-    return result
+    return result, is_work_known
+
+
+async def _tell_audit(session: WriteSession, kind: Kind, upload: Upload, counts: Counts) -> None:
+    """Write down the new rows of an import as one event; each changed row has one of its own."""
+    facts = {"sha256": upload.sha256, "created": counts.created, "updated": counts.updated}
+    entity = {"customers": "customer", "reps": "rep"}[kind.name]
+    await session.execute(RECORD_BULK, {"entity": entity, "facts": orjson.dumps(facts).decode()})
 
 
 async def _refuse(session: WriteSession, context: RunContext, refusal: InvalidInput) -> None:

@@ -22,10 +22,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.due import due_on
 from app.db.session import WriteSession
 from app.db.tables import Customer, Rep
 from app.imports.fields import CUSTOMERS, LABEL_SEPARATOR, Kind
-from app.imports.staging import STAGED_FAULTS
+from app.imports.staging import STAGED_FAULTS, STAGED_WORK
+from app.settings import WorkSettings
 
 TARGETS: dict[str, Any] = {"customers": Customer.__table__, "reps": Rep.__table__}
 GEOMETRY = {"customers": "geom", "reps": "home"}
@@ -50,22 +52,30 @@ async def refuse_duplicates(session: WriteSession, rows: Table) -> int:
         .having(func.count() > 1)
         .subquery()
     )
-    later = (rows.c.external_id == repeated.c.external_id) & (rows.c.row > repeated.c.first)
-    detail = func.concat(rows.c.external_id, " is the id of row ", repeated.c.first, " already")
+    is_later = (rows.c.external_id == repeated.c.external_id) & (rows.c.row > repeated.c.first)
+    removed = (
+        rows.delete().where(is_later).returning(rows.c.row, rows.c.external_id, repeated.c.first)
+    )
+    later = removed.cte("later")
+    detail = func.concat(later.c.external_id, " is the id of row ", later.c.first, " already")
     listed = (
-        select(rows.c.row, literal("external_id"), literal("duplicate"), detail)
-        .where(later)
-        .order_by(rows.c.row)
+        select(later.c.row, literal("external_id"), literal("duplicate"), detail)
+        .order_by(later.c.row)
         .limit(MOST_LISTED)
     )
     names = ["row", "field", "code", "detail"]
-    await session.execute(STAGED_FAULTS.insert().from_select(names, listed))
-    done = await session.execute(rows.delete().where(later))
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    listing = STAGED_FAULTS.insert().from_select(names, listed).cte("listing")
+    statement = select(func.count()).select_from(later).add_cte(listing)
+    return int(await session.scalar(statement) or 0)
 
 
 async def merge(
-    session: WriteSession, kind: Kind, rows: Table, fields: Collection[str], extras: list[str]
+    session: WriteSession,
+    kind: Kind,
+    rows: Table,
+    fields: Collection[str],
+    extras: list[str],
+    work: WorkSettings,
 ) -> Counts:
     """Insert and update what differs from the stored rows.
 
@@ -79,14 +89,24 @@ async def merge(
         Fields that the file has a column for.
     extras
         Columns of the file that become attributes.
+    work
+        By which new customers are due; how much work they are is staged (`app.imports.work`).
     """
     target = TARGETS[kind.name]
     fresh = _fresh(kind, rows)
-    names = [column.name for column in fresh.c]
+    columns: dict[str, Any] = {name: column for name, column in fresh.c.items() if name != "row"}
+    changed = _changed(target, fresh, fields, kind, extras)
     # Customers go in by cell, so that neighbours on the ground are neighbours in the heap.
     order = fresh.c.cell if kind is CUSTOMERS else fresh.c.external_id
-    changed = _changed(target, fresh, fields, kind, extras).add_columns(*fresh.c).order_by(order)
-    statement = insert(target).from_select(names, changed, include_defaults=False)
+    if kind is CUSTOMERS:
+        changed = changed.outerjoin_from(fresh, STAGED_WORK, STAGED_WORK.c.row == fresh.c.row)
+        # Written with the row: a million rows written twice cost more than all else.
+        columns |= {
+            "work_minutes": func.coalesce(STAGED_WORK.c.work_minutes, 0),
+            "due_on": due_on(work, fresh.c),
+        }
+    changed = changed.add_columns(*columns.values()).order_by(order)
+    statement = insert(target).from_select(list(columns), changed, include_defaults=False)
     updates = _updates(target, statement.excluded, fields, kind, extras)
     if updates:
         statement = statement.on_conflict_do_update(
@@ -125,7 +145,7 @@ def _fresh(kind: Kind, rows: Table) -> Subquery:
     lon, lat = rows.c[kind.lon], rows.c[kind.lat]
     # Where there is no place both are NULL, and so is the point.
     point = func.ST_SetSRID(func.ST_MakePoint(lon, lat), 4326)
-    columns: list[ColumnElement[Any]] = [point.label(GEOMETRY[kind.name])]
+    columns: list[ColumnElement[Any]] = [rows.c.row, point.label(GEOMETRY[kind.name])]
     for field in kind.fields:
         cell = rows.c[field.name]
         if field.type == "labels":

@@ -58,6 +58,15 @@ STAGED_FAULTS = _temporary(
     Column("code", Text()),
     Column("detail", Text()),
 )
+# The work of customers that are new; empty where nothing was estimated.
+STAGED_WORK = Table(
+    "staged_work",
+    MetaData(),
+    Column("row", BigInteger(), primary_key=True, autoincrement=False),
+    Column("work_minutes", Double()),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
 
 
 async def stage(
@@ -67,6 +76,7 @@ async def stage(
     rows = STAGED_ROWS[kind.name]
     await session.execute(CreateTable(rows))
     await session.execute(CreateTable(STAGED_FAULTS))
+    await session.execute(CreateTable(STAGED_WORK))
     await _copy(session, COPY_FAULTS, folder / "faults.copy", lambda fraction: None)
     await _copy(session, COPY_ROWS, folder / "accepted.copy", progress)
     # Fresh tables have no statistics, and the merge joins by them.

@@ -7,14 +7,14 @@ with its parent, and is ended when it takes more memory than it may.
 import asyncio
 import os
 import sys
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
 
-from app.errors import Fault, InvalidInput, ServiceError
+from app.errors import Fault, InvalidInput, ServiceError, WorkspaceFull
+from app.jobs.child_main import EXIT_DISK_FULL
+from app.jobs.folders import FULL
 from app.jobs.runs import RunContext
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -30,13 +30,6 @@ class ChildCrashed(ServiceError):
     code = "child-crashed"
 
 
-@asynccontextmanager
-async def work_folder() -> AsyncIterator[Path]:
-    """Give a temporary folder for the files of one computation."""
-    with tempfile.TemporaryDirectory(prefix="bailiwick-") as folder:
-        yield Path(folder)
-
-
 async def run_child(
     context: RunContext, module: str, folder: Path, start: float, end: float
 ) -> None:
@@ -46,6 +39,8 @@ async def run_child(
     ------
     InvalidInput
         When the child refused its input (it wrote `error.json`).
+    WorkspaceFull
+        When it found no room for its files.
     ChildCrashed
         When it died, or took too much memory.
     """
@@ -97,8 +92,8 @@ async def _watch_memory(pid: int, limit: int) -> None:
             with suppress(ProcessLookupError):
                 os.kill(pid, 9)
             raise ChildCrashed(
-                f"The computation took more than {limit / 2**20:.0f} MB and was ended "
-                "(BAILIWICK_CHILD_MEMORY_BYTES)."
+                f"The computation took {resident / 2**20:.0f} MB, more than the "
+                f"{limit / 2**20:.0f} MB it may (BAILIWICK_CHILD_MEMORY_BYTES), and was ended."
             )
 
 
@@ -118,6 +113,8 @@ async def _end(child: asyncio.subprocess.Process) -> None:
 def _reason(folder: Path, code: int, watch: asyncio.Task[None]) -> ServiceError:
     if watch.done() and not watch.cancelled() and isinstance(watch.exception(), ChildCrashed):
         return ChildCrashed(str(watch.exception()))
+    if code == EXIT_DISK_FULL:
+        return WorkspaceFull(FULL)
     refused = folder / "error.json"
     if refused.exists():
         document = orjson.loads(refused.read_bytes())

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import orjson
 
-from app.errors import ServiceError
+from app.errors import ServiceError, is_disk_full
 
 PR_SET_PDEATHSIG = 1
+# Said by the exit code: there is no room for a file that says it.
+EXIT_DISK_FULL = 4
 
 
 def main() -> None:
@@ -26,6 +28,10 @@ def main() -> None:
             orjson.dumps({"detail": error.detail, "faults": faults})
         )
         sys.exit(3)
+    except OSError as error:
+        if is_disk_full(error):
+            sys.exit(EXIT_DISK_FULL)
+        raise
 
 
 def die_with(parent: int) -> None:

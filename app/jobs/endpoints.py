@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import Header, Path, Query, Response
+from fastapi import Header, Path, Query, Request, Response
 from sqlalchemy import ColumnElement, select, true
 
-from app.auth import Caller, Planner
+from app.auth import Caller, Planner, Reading, Writing
+from app.auth.gate import Gate
 from app.db.session import AnySession
 from app.db.tables import Run
-from app.errors import NotFound
-from app.http.dependencies import AppDatabase, Reading, Writing
+from app.errors import Forbidden, NotFound, Unauthenticated, Unavailable
+from app.http.dependencies import AppDatabase
 from app.http.paging import Page, PagingParameters
 from app.http.routing import router
 from app.http.streams import StreamSlot
@@ -26,7 +27,6 @@ LastEventId = Annotated[
 ]
 STREAM = {
     "text/event-stream": {
-        "schema": {"type": "string"},
         "example": 'id: 7\nevent: progress\ndata: {"run_id": 3, "seq": 7, '
         '"at": "2026-01-05T09:30:00Z", "state": "running", "phase": "annealing", '
         '"progress": 0.42}\n\n',
@@ -51,14 +51,14 @@ async def list_runs(
     return Page(items=found[: page.limit], links=page.links([run.id for run in found]))
 
 
-@routes.get("/runs/{run_id}")
+@routes.get("/runs/{run_id:int}")
 async def get_run(run_id: RunId, session: Reading, caller: Planner) -> RunView:
     """Return a run with its progress, and its result or error once it is over."""
     return RunView.of(await _find(session, caller, run_id))
 
 
 @routes.get(
-    "/runs/{run_id}/events",
+    "/runs/{run_id:int}/events",
     status_code=200,
     response_class=RunEventStream,
     responses={
@@ -71,6 +71,7 @@ async def follow_run(
     session: Reading,
     database: AppDatabase,
     caller: Planner,
+    request: Request,
     slot: StreamSlot,
     last_event_id: LastEventId = None,
 ) -> Response:
@@ -87,7 +88,8 @@ async def follow_run(
     if is_over(run.state) and not await events_after(session, run_id, after):
         # A browser reconnects after every end; to this answer it does not.
         return Response(status_code=204)
-    return RunEventStream(database, run_id, after)
+    gate: Gate = request.app.state.gate
+    return RunEventStream(database, run_id, after, lambda: _is_still(gate, caller, request))
 
 
 @routes.post("/runs/{run_id}:cancel", status_code=202)
@@ -96,6 +98,17 @@ async def cancel_run(run_id: RunId, session: Writing, caller: Planner) -> RunVie
     run = await _find(session, caller, run_id)
     await cancel(session, run)
     return RunView.of(run)
+
+
+async def _is_still(gate: Gate, caller: Caller, request: Request) -> bool:
+    """Tell whether the credential of a request is that of the same caller as before."""
+    try:
+        return await gate(request) == caller
+    except (Unauthenticated, Forbidden):
+        return False
+    except Unavailable:
+        # Nothing can be read meanwhile, either.
+        return True
 
 
 async def _find(session: AnySession, caller: Caller, run_id: int) -> Run:

@@ -6,7 +6,7 @@ stream asks for the rows after the last one it sent, and holds no connection whi
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 import anyio
@@ -26,6 +26,8 @@ KEEP_ALIVE_S = 15
 # A client that resumes shows its key again: who lost theirs follows a run no longer than this.
 LONGEST_STREAM_S = 600.0
 ROWS_AT_ONCE = 500
+# A credential that was revoked, or has expired, opens nothing any more: not what is open either.
+ASKED_AGAIN_S = 5.0
 # A client that reads nothing for so long is gone.
 SEND_TIMEOUT_S = 30
 # At shutdown a stream says no more than the end of its answer; it does not wait for its run.
@@ -35,10 +37,12 @@ LAST_WORDS_S = 2.0
 class RunEventStream(EventSourceResponse):
     """The answer that follows a run; a client that stops reading is let go."""
 
-    def __init__(self, database: Database, run_id: int, after: int) -> None:
+    def __init__(
+        self, database: Database, run_id: int, after: int, may_go_on: Callable[[], Awaitable[bool]]
+    ) -> None:
         is_stopping = anyio.Event()
         super().__init__(
-            _follow(database, run_id, after, is_stopping),
+            _follow(database, run_id, after, is_stopping, may_go_on),
             sep="\n",
             ping=KEEP_ALIVE_S,
             send_timeout=SEND_TIMEOUT_S,
@@ -92,11 +96,20 @@ async def events_after(session: AnySession, run_id: int, after: int) -> list[Run
 
 
 async def _follow(
-    database: Database, run_id: int, after: int, is_stopping: anyio.Event
+    database: Database,
+    run_id: int,
+    after: int,
+    is_stopping: anyio.Event,
+    may_go_on: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[ServerSentEvent]:
     """Give one event per change of the run until it is over, gone, or it is time to resume."""
     give_up = time.monotonic() + LONGEST_STREAM_S
+    ask_again = time.monotonic() + ASKED_AGAIN_S
     while not is_stopping.is_set() and time.monotonic() < give_up:
+        if time.monotonic() >= ask_again:
+            if not await may_go_on():
+                return
+            ask_again = time.monotonic() + ASKED_AGAIN_S
         events: list[RunProgress] = []
         run: RunView | None = None
         try:

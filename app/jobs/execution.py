@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -16,6 +17,10 @@ log = structlog.get_logger()
 Handler = Callable[[RunContext], Awaitable[None]]
 # Each beat carries progress out and the user's wish to cancel in; both are promised in a second.
 HEARTBEAT_S = 0.4
+BETWEEN_TRIES_S = 0.5
+# Between two tries of a run that the database would not serve: it may be the reason. With the start
+# of the next it stays within the 45 s that are promised.
+LONGEST_PAUSE_S = 30
 
 
 async def execute(
@@ -41,9 +46,15 @@ async def _guard(context: RunContext, handler: Handler) -> None:
     except RunCancelled:
         log.info("run_cancelled")
         await context.end("cancelled", None)
+    except asyncio.CancelledError:
+        # The worker was asked to stop and its grace has passed.
+        log.info("run_released")
+        await asyncio.shield(context.release())
+        raise
     except Unavailable:
-        # Nobody's mistake: without a heartbeat the run is stalled, and the sweeper resumes it.
+        # Nobody's mistake, so it is no attempt.
         log.warning("run_interrupted")
+        await _release_when_back(context)
     except ServiceError as error:
         log.info("run_refused", code=error.code)
         await context.end("failed", error_document(error))
@@ -60,6 +71,17 @@ async def _guard(context: RunContext, handler: Handler) -> None:
                 "trace_id": trace_id,
             },
         )
+
+
+async def _release_when_back(context: RunContext) -> None:
+    """Give the run back as soon as the database answers; if it stays away, the sweeper does."""
+    give_up = time.monotonic() + context.settings.stalled_after_s
+    while time.monotonic() < give_up:
+        try:
+            await context.release(min(LONGEST_PAUSE_S, 2 ** (context.token // 2)))
+            return
+        except Unavailable:
+            await asyncio.sleep(BETWEEN_TRIES_S)
 
 
 async def _with_heartbeat(context: RunContext, handler: Handler) -> None:

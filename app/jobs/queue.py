@@ -3,16 +3,19 @@
 from typing import Any
 
 from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
 from psycopg.errors import UniqueViolation
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from app.db.session import SEARCH_PATH, AnySession, WriteSession, driver_connection
+from app.db.pool import SEARCH_PATH
+from app.db.session import AnySession, WriteSession, driver_connection
 from app.db.tables import Run
 from app.errors import Conflict, Fault
 
 EXECUTE = "execute_run"
 QUEUE = "runs"
+CONNECTED_WITHIN_S = 3.0
 
 
 def make_queue(conninfo: str) -> App:
@@ -22,6 +25,10 @@ def make_queue(conninfo: str) -> App:
         kwargs={"options": f"-c search_path={SEARCH_PATH}", "application_name": "bailiwick-queue"},
         min_size=1,
         max_size=6,
+        # Without a database the queue's worker ends soon and is started again; it would wait half a
+        # minute for each of its last words, and longer each time for the pool to try again.
+        timeout=CONNECTED_WITHIN_S,
+        reconnect_timeout=CONNECTED_WITHIN_S,
     )
     return App(connector=connector)
 
@@ -58,11 +65,16 @@ async def enqueue(
     return run
 
 
-async def defer(session: WriteSession, run_id: int) -> None:
+async def defer(session: WriteSession, run_id: int, after_s: int = 0) -> None:
     """Put a job for an existing run into the queue, within the session's transaction."""
     connection = await driver_connection(session)
-    job = _deferring.configure_task(EXECUTE, queue=QUEUE, connection=connection)
-    await job.defer_async(run_id=run_id)
+    wait = {"seconds": after_s} if after_s else None
+    job = _deferring.configure_task(EXECUTE, queue=QUEUE, connection=connection, schedule_in=wait)
+    try:
+        await job.defer_async(run_id=run_id)
+    except ConnectorException as error:
+        # The session knows what the database's own errors mean.
+        raise error.__cause__ or error from None
 
 
 async def _active_run(session: AnySession, layer_id: int) -> Conflict:

@@ -1,19 +1,23 @@
 """Run rows: claiming, reporting and finishing, each guarded by the fencing token."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 
-from app.db.session import Database, WriteSession
+from app.db.session import Acting, Database, WriteSession
 from app.db.tables import Run
-from app.errors import Conflict, ServiceError, StaleRun
+from app.errors import Conflict, ServiceError, StaleRun, Unavailable
+from app.jobs.leftovers import forget_uploads
+from app.jobs.queue import defer
 from app.jobs.schemas import is_over
 from app.settings import Settings
 
 MAX_ATTEMPTS = 3
+# The token grows twice with each interruption.
+INTERRUPTED_OFTEN = 20
 
 
 @dataclass(slots=True)
@@ -38,6 +42,11 @@ class RunContext:
         self.phase = phase
         self.progress = min(max(progress, 0.0), 1.0)
 
+    @property
+    def acting(self) -> Acting:
+        """Who is behind what the run changes: the one who asked for it."""
+        return Acting(actor=self.requested_by, run_id=self.run_id)
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[WriteSession]:
         """Open a transaction that commits only if this worker holds the run then.
@@ -50,7 +59,7 @@ class RunContext:
         StaleRun
             When another worker has taken the run over.
         """
-        async with self.database.writing() as session:
+        async with self.database.writing(self.acting) as session:
             if await session.scalar(select(Run.id).where(*self._is_held())) is None:
                 raise StaleRun(f"Run {self.run_id} was taken over or ended.")
             yield session
@@ -83,12 +92,44 @@ class RunContext:
 
     async def end(self, state: str, error: dict[str, Any] | None) -> None:
         """End the run without results, unless another worker holds it."""
-        async with self.database.writing() as session:
+        async with self.database.writing(self.acting) as session:
             await session.execute(
                 update(Run)
                 .where(*self._is_held())
                 .values(state=state, error=error, phase=state, finished_at=func.now())
             )
+        await self._forget_upload()
+
+    async def release(self, after_s: int = 0) -> None:
+        """Give the run back to the queue, for another worker to begin, at once or after a pause.
+
+        The attempt does not count, as nothing went wrong with the run: this worker was asked to
+        stop, or the database was away. A run that is interrupted again and again may be the reason
+        for that; from then on it counts.
+        """
+        is_unwanted = Run.cancel_requested
+        counts = 0 if self.token < INTERRUPTED_OFTEN else 1
+        if counts and self.attempt >= MAX_ATTEMPTS:
+            await self.end("failed", given_up("The database did not serve it, time and again"))
+            return
+        async with self.database.writing(self.acting) as session:
+            done = await session.execute(
+                update(Run)
+                .where(*self._is_held())
+                .values(
+                    state=case((is_unwanted, "cancelled"), else_="queued"),
+                    phase=case((is_unwanted, "cancelled"), else_="interrupted, resuming"),
+                    finished_at=case((is_unwanted, func.now())),
+                    attempts=Run.attempts - 1 + counts,
+                    fencing_token=Run.fencing_token + 1,
+                )
+                .returning(Run.state)
+            )
+            state = done.scalar_one_or_none()
+            if state == "queued":
+                await defer(session, self.run_id, after_s)
+        if state == "cancelled":
+            await self._forget_upload()
 
     async def beat(self) -> bool:
         """Write heartbeat and progress; return whether the user asked to cancel.
@@ -98,7 +139,7 @@ class RunContext:
         StaleRun
             When another worker has taken the run over.
         """
-        async with self.database.writing() as session:
+        async with self.database.writing(self.acting) as session:
             done = await session.execute(
                 update(Run)
                 .where(*self._is_held())
@@ -111,6 +152,18 @@ class RunContext:
         if row is None:
             raise StaleRun(f"Run {self.run_id} was taken over or ended.")
         return bool(row.cancel_requested)
+
+    async def _forget_upload(self) -> None:
+        """Remove what the run leaves if it is over; apart, since the end matters more.
+
+        A full disk may have room to write down the end and none to remove a large file; what is
+        left here goes with the next housekeeping.
+        """
+        if self.kind != "import":
+            return
+        with suppress(Unavailable):
+            async with self.database.writing(self.acting) as session:
+                await forget_uploads(session, self.run_id)
 
     def _is_held(self) -> tuple[Any, ...]:
         return Run.id == self.run_id, Run.fencing_token == self.token, Run.state == "running"
@@ -157,7 +210,18 @@ async def cancel(session: WriteSession, run: Run) -> None:
     await session.execute(
         update(Run).where(Run.id == run.id, Run.state == "running").values(cancel_requested=True)
     )
+    await forget_uploads(session, run.id)
     await session.refresh(run)
+
+
+def given_up(reason: str) -> dict[str, Any]:
+    """Return the error of a run that no worker will try again."""
+    return {
+        "type": "/problems/quarantined",
+        "title": "Given up",
+        "detail": f"{reason}; see the worker's log.",
+        "errors": [],
+    }
 
 
 def error_document(error: ServiceError) -> dict[str, Any]:

@@ -23,7 +23,9 @@ class RunView(BaseModel):
     result: dict[str, Any] | None
     error: dict[str, Any] | None = Field(description="A problem (RFC 9457) when it failed")
     attempts: int
-    requested_by: str
+    requested_by: str = Field(
+        description="As the audit names its actors", examples=["key:0f3a9c1d2e4b (CRM map)"]
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

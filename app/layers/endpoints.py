@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
-from app.auth import Anyone, Planner
-from app.http.dependencies import Reading, Writing
+from app.auth import Anyone, Planner, Reading, Writing
 from app.http.paging import Page, PagingParameters
 from app.http.routing import router
 from app.layers import repository

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from fastapi import Header, Response
 from fastapi.responses import StreamingResponse
 
-from app.auth import Anyone
-from app.http.dependencies import Reading
+from app.auth import Detail, Reading
 from app.http.etags import is_known
 from app.http.routing import router
 from app.plans.certificate_store import certificate_digest, load_certificate
@@ -35,11 +34,14 @@ CHUNK_BYTES = 2**16
 async def get_plan_certificate(
     plan_id: PlanId,
     session: Reading,
-    caller: Anyone,
+    caller: Detail,
     accept_encoding: Annotated[str | None, Header()] = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Return what anyone can check of a plan: `bailiwick-check` does, and so can you."""
+    """Return what anyone can check of a plan: `bailiwick-check` does, and so can you.
+
+    It holds the activity of each cell, which can be that of one customer: viewers get 403.
+    """
     digest = await certificate_digest(session, caller.scope, plan_id)
     is_compressed = _takes_gzip(accept_encoding)
     # Strong tags differ between encodings (RFC 9110, section 8.8.3.3).

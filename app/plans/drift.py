@@ -41,7 +41,7 @@ async def measure_drift(session: AnySession, scope: Scope, plan_id: int) -> Drif
     Conflict
         When the plan was never published.
     """
-    plan = await get_plan(session, scope, plan_id)
+    plan = await get_plan(session, scope, plan_id, fewest=1)
     if plan.state not in ("published", "superseded"):
         raise Conflict(f"Plan {plan_id} is a {plan.state}: drift is measured of published plans.")
     layer = await session.get_one(Layer, plan.layer_id)
@@ -57,11 +57,11 @@ async def measure_drift(session: AnySession, scope: Scope, plan_id: int) -> Drif
     today = {row.territory_id: (row.customers, float(row.work_minutes)) for row in rows}
     tolerance = plan.tolerances["work_minutes"]
     covered = sum(work for territory, (_, work) in today.items() if territory is not None)
-    designed = sum(row.target_work_minutes for row in plan.balance)
+    designed = sum(row.target_work_minutes or 0.0 for row in plan.balance)
     territories = []
     for row in plan.balance:
         customers, work = today.get(row.territory_id, (0, 0.0))
-        target = row.target_work_minutes / designed * covered if designed else 0.0
+        target = (row.target_work_minutes or 0.0) / designed * covered if designed else 0.0
         imbalance = (work - target) / target if target else 0.0
         territories.append(
             TerritoryDrift(

@@ -9,7 +9,8 @@ import orjson
 from app.db.session import AnySession
 from app.db.tables import Plan
 from app.errors import InvalidInput, NotFound
-from app.jobs.child import run_child, work_folder
+from app.jobs.child import run_child
+from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext
 from app.plans.front_store import ladder, plan_in_force, request_of, store_front, targets_of
 from app.plans.job import make_manifest, read_demand, write_input

@@ -14,7 +14,8 @@ from app import __version__
 from app.db.session import AnySession
 from app.db.tables import Layer
 from app.errors import InvalidInput, NotFound
-from app.jobs.child import run_child, work_folder
+from app.jobs.child import run_child
+from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext
 from app.plans.digest import input_digest
 from app.plans.lookups import resolve

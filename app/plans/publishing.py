@@ -35,11 +35,7 @@ async def publish(
     Conflict
         When the plan is in force already, or another is published to start later.
     """
-    plan = await session.get(Plan, plan_id)
-    if plan is None:
-        raise NotFound(f"There is no plan {plan_id}.")
-    # Publishers of one layer take turns; readers of it do not wait.
-    await session.execute(select(Layer.id).where(Layer.id == plan.layer_id).with_for_update())
+    plan = await take_turn(session, plan_id)
     starts = await _start(session, effective_from)
     await _end_predecessor(session, plan, starts)
     await _store_cells(session, plan)
@@ -73,6 +69,24 @@ async def publish(
     )
 
 
+async def take_turn(session: WriteSession, plan_id: int) -> Plan:
+    """Return a plan whose layer nobody else publishes on until this transaction ends.
+
+    Readers of the layer do not wait.
+
+    Raises
+    ------
+    NotFound
+        When there is no such plan.
+    """
+    layer_id = await session.scalar(select(Plan.layer_id).where(Plan.id == plan_id))
+    await session.execute(select(Layer.id).where(Layer.id == layer_id).with_for_update())
+    plan = await session.get(Plan, plan_id, populate_existing=True)
+    if plan is None:
+        raise NotFound(f"There is no plan {plan_id}.")
+    return plan
+
+
 async def withdraw(session: WriteSession, plan_id: int) -> None:
     """Take back a publication that has not begun; what it was to end goes on.
 
@@ -83,10 +97,7 @@ async def withdraw(session: WriteSession, plan_id: int) -> None:
     Conflict
         When the plan has no publication that is still to begin.
     """
-    plan = await session.get(Plan, plan_id)
-    if plan is None:
-        raise NotFound(f"There is no plan {plan_id}.")
-    await session.execute(select(Layer.id).where(Layer.id == plan.layer_id).with_for_update())
+    plan = await take_turn(session, plan_id)
     coming = await session.scalar(
         select(Publication).where(
             Publication.plan_id == plan_id, func.lower(Publication.during) > func.now()

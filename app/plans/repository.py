@@ -6,12 +6,20 @@ from typing import Any
 import numpy as np
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, text
 
+from app.auth.few import is_few
 from app.db import scope as scopes
-from app.db.scope import Scope
+from app.db.alignment import Cells, Ordinals, unpack
+from app.db.scope import EVERYTHING, Scope
 from app.db.session import AnySession
 from app.db.tables import Plan, Publication, Rep, Territory, TerritoryOwner
 from app.errors import NotFound
-from app.plans.alignment import Cells, Ordinals, unpack
+from app.plans.reticence import (
+    hide_rows,
+    largest_imbalance,
+    manifest_without_few,
+    without_facts,
+    without_few,
+)
 from app.plans.schemas import ComponentView, PlanSummary, PlanView, RepRef, TerritoryRow
 from geo.cells import cells_to_text
 
@@ -30,6 +38,13 @@ TERRITORY_FEATURES = text("""
     JOIN json_each(CAST(:properties AS json)) AS p (id, properties) ON p.id = t.id::text
     WHERE t.plan_id = :plan_id
 """)
+HAS_FEW = text("""
+    -- Whether a territory of a plan is of so few customers that not everybody is told of it.
+    SELECT EXISTS (
+        SELECT FROM territory CROSS JOIN LATERAL
+            (SELECT CAST(scores -> 'activity' ->> 'customers' AS float) AS customers) AS activity
+        WHERE plan_id = :plan_id AND customers > 0 AND customers < :fewest)
+""")
 
 
 def state() -> ColumnElement[str]:
@@ -46,9 +61,18 @@ def state() -> ColumnElement[str]:
 
 
 async def list_plans(
-    session: AnySession, scope: Scope, layer_id: int | None, after: int, limit: int
+    session: AnySession,
+    scope: Scope,
+    layer_id: int | None,
+    after: int,
+    limit: int,
+    *,
+    fewest: int,
 ) -> list[PlanSummary]:
-    """Return up to `limit` plans, newest first; `after` is the last id of the page before."""
+    """Return up to `limit` plans, newest first; `after` is the last id of the page before.
+
+    Nothing tells of fewer than `fewest` customers.
+    """
     statement = select(Plan, state()).where(scopes.plans(scope)).order_by(Plan.id.desc())
     if layer_id is not None:
         statement = statement.where(Plan.layer_id == layer_id)
@@ -60,11 +84,15 @@ async def list_plans(
         for number, summary in enumerate(summaries):
             balance = [row async for row in _balance(session, scope, summary["id"])]
             summaries[number] = _limited(summary, balance)
-    return [PlanSummary(**summary) for summary in summaries]
+    views = [PlanSummary(**summary) for summary in summaries]
+    if scope.is_unlimited and fewest > 1:
+        pieces = {row.Plan.id: row.Plan.components for row in rows}
+        return [await _without_few(session, view, pieces[view.id], fewest) for view in views]
+    return views
 
 
-async def get_plan(session: AnySession, scope: Scope, plan_id: int) -> PlanView:
-    """Return a plan with its balance table.
+async def get_plan(session: AnySession, scope: Scope, plan_id: int, *, fewest: int) -> PlanView:
+    """Return a plan with its balance table; nothing tells of fewer than `fewest` customers.
 
     Raises
     ------
@@ -80,24 +108,27 @@ async def get_plan(session: AnySession, scope: Scope, plan_id: int) -> PlanView:
     summary = _summary(plan, row.state_now)
     if not scope.is_unlimited:
         return PlanView(**_limited(summary, balance), balance=balance)
-    return PlanView(
+    view = PlanView(
         **summary,
         parameters=plan.parameters,
         scores=plan.scores,
         balance=balance,
         components=[ComponentView(**component) for component in plan.components],
     )
+    return without_few(view, fewest)
 
 
-async def territories_geojson(session: AnySession, scope: Scope, plan_id: int) -> bytes:
-    """Return the plan's territories as a GeoJSON FeatureCollection.
+async def territories_geojson(
+    session: AnySession, scope: Scope, plan_id: int, *, fewest: int
+) -> bytes:
+    """Return the plan's territories as a GeoJSON FeatureCollection, with what `get_plan` tells.
 
     Raises
     ------
     NotFound
         When the plan does not exist or is out of scope.
     """
-    plan = await get_plan(session, scope, plan_id)
+    plan = await get_plan(session, scope, plan_id, fewest=fewest)
     rows = {str(row.territory_id): row for row in plan.balance}
     body = ",".join(f'"{key}":{row.model_dump_json()}' for key, row in rows.items())
     parameters = {"plan_id": plan_id, "properties": "{" + body + "}"}
@@ -113,7 +144,7 @@ async def plan_cells(session: AnySession, scope: Scope, plan_id: int) -> Iterato
     NotFound
         When the plan does not exist or is out of scope.
     """
-    plan = await get_plan(session, scope, plan_id)
+    plan = await get_plan(session, scope, plan_id, fewest=1)
     cells, ordinals = await load_alignment(session, plan_id)
     numbers = await session.execute(
         select(Territory.ordinal, Territory.code).where(
@@ -126,7 +157,9 @@ async def plan_cells(session: AnySession, scope: Scope, plan_id: int) -> Iterato
     return zip(cells_to_text(cells[seen]), owners, strict=True)
 
 
-async def get_manifest(session: AnySession, scope: Scope, plan_id: int) -> dict[str, Any]:
+async def get_manifest(
+    session: AnySession, scope: Scope, plan_id: int, *, fewest: int
+) -> dict[str, Any]:
     """Return what a plan was made from, and with.
 
     Raises
@@ -139,7 +172,7 @@ async def get_manifest(session: AnySession, scope: Scope, plan_id: int) -> dict[
     # It tells of all customers, so it is for those who may see all.
     if manifest is None or not scope.is_unlimited:
         raise NotFound(f"There is no plan {plan_id}.")
-    return manifest
+    return manifest_without_few(manifest, fewest)
 
 
 async def load_alignment(session: AnySession, plan_id: int) -> tuple[Cells, Ordinals]:
@@ -148,6 +181,18 @@ async def load_alignment(session: AnySession, plan_id: int) -> tuple[Cells, Ordi
     if data is None:
         raise NotFound(f"There is no plan {plan_id}.")
     return unpack(data)
+
+
+async def _without_few(
+    session: AnySession, view: PlanSummary, pieces: list[dict[str, Any]], fewest: int
+) -> PlanSummary:
+    """Return of a plan in a list what `get_plan` tells of it, without reading all territories."""
+    told: dict[str, Any] = {"violations": without_facts(view.violations)}
+    has_few = any(is_few(piece["customers"], fewest) for piece in pieces)
+    if has_few or await session.scalar(HAS_FEW, {"plan_id": view.id, "fewest": fewest}):
+        balance = [row async for row in _balance(session, EVERYTHING, view.id)]
+        told["max_imbalance"] = largest_imbalance(hide_rows(balance, fewest))
+    return view.model_copy(update=told)
 
 
 async def _balance(session: AnySession, scope: Scope, plan_id: int) -> Any:

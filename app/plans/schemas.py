@@ -1,9 +1,9 @@
 """What plans look like outside."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from app.http.values import Instant, StrictModel
 
@@ -46,8 +46,8 @@ class ComponentView(BaseModel):
     """A connected piece of the region; territories never span two of them."""
 
     n_cells: int
-    work_share: float
-    customers: int
+    work_share: float | None = Field(description="Null where customers are too few to be told")
+    customers: int | None
     n_territories: int
     left_out: bool
     reason: str | None
@@ -55,7 +55,11 @@ class ComponentView(BaseModel):
 
 
 class TerritoryRow(BaseModel):
-    """One territory in the balance table; work in minutes per year."""
+    """One territory in the balance table; work in minutes per year.
+
+    Callers without the right to detail are not told the numbers of one to four customers: they are
+    null, and so are those of the next larger territory where these could be told from the sum.
+    """
 
     territory_id: int
     code: str
@@ -64,11 +68,11 @@ class TerritoryRow(BaseModel):
     rep: RepRef | None
     n_cells: int
     components: int = Field(description="Connected pieces, counted apart from the solver: 1")
-    customers: float
-    work_minutes: float
-    potential: float
-    target_work_minutes: float
-    imbalance: dict[str, float]
+    customers: float | None
+    work_minutes: float | None
+    potential: float | None
+    target_work_minutes: float | None
+    imbalance: dict[str, float] = Field(description="By measure; empty where it is not told")
     radius_km: float | None = Field(
         default=None, description="Distance of the farthest customer's cell from the centre"
     )
@@ -113,14 +117,20 @@ class PublicationView(BaseModel):
     plan_id: int
     effective_from: datetime
     effective_to: datetime | None
-    published_by: str
+    published_by: str = Field(
+        description="As the audit names its actors", examples=["key:0f3a9c1d2e4b (CRM map)"]
+    )
     owners: int = Field(description="Territories that have a rep")
+
+
+# Said in the one way that every reader of OpenAPI 3.1 understands.
+PAIR = WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2})
 
 
 class PlanCells(BaseModel):
     """The alignment: every cell with the code of its territory."""
 
-    cells: list[tuple[str, str]] = Field(examples=[[["862830807ffffff", "T01"]]])
+    cells: list[Annotated[tuple[str, str], PAIR]] = Field(examples=[[["862830807ffffff", "T01"]]])
 
 
 class TerritoryDrift(BaseModel):

@@ -7,9 +7,9 @@ import numpy as np
 import orjson
 from sqlalchemy import insert, text
 
+from app.db.alignment import pack
 from app.db.session import WriteSession
 from app.db.tables import Plan
-from app.plans.alignment import pack
 from app.plans.certificate_store import store_certificate
 
 # Web Mercator ends at 85.06°; beyond it the transformation goes to infinity.

@@ -110,27 +110,37 @@ async def upsert_rep(
     return _view(row), version == 1
 
 
-async def delete_rep(session: WriteSession, rep_id: int) -> None:
-    """Delete a rep who was never responsible for anything.
+async def lock_rep(session: WriteSession, rep_id: int) -> RepView:
+    """Return a rep that nobody else can change until this transaction ends.
 
     Raises
     ------
     NotFound
         When it does not exist.
+    """
+    statement = _selection().where(Rep.id == rep_id).with_for_update(of=Rep)
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no rep {rep_id}.")
+    return _view(row)
+
+
+async def delete_rep(session: WriteSession, rep_id: int) -> None:
+    """Delete a rep who was never responsible for anything; it was locked.
+
+    Raises
+    ------
     Conflict
         When it has or had territories, or has an API key.
     """
-    statement = delete(Rep).where(Rep.id == rep_id).returning(Rep.id)
     try:
         async with session.begin_nested():
-            deleted = (await session.execute(statement)).first()
+            await session.execute(delete(Rep).where(Rep.id == rep_id))
     except IntegrityError as error:
         if not isinstance(error.orig, ForeignKeyViolation):
             raise
         detail = "territories of this rep, now or before, or an API key name it"
         raise Conflict(f"Rep {rep_id} cannot be deleted.", [Fault("in-use", detail)]) from None
-    if deleted is None:
-        raise NotFound(f"There is no rep {rep_id}.")
 
 
 def _refusal(error: IntegrityError, external_id: str) -> ServiceError | IntegrityError:

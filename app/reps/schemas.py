@@ -65,3 +65,8 @@ class RepView(StrictModel):
     version: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def body(self) -> RepBody:
+        """What of it can be changed."""
+        return RepBody.model_validate(self.model_dump(include=set(RepBody.model_fields)))

@@ -1,27 +1,38 @@
 """Search over HTTP."""
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import orjson
 from fastapi import Depends, Query, Request, Response
 
-from app.auth import Anyone
+from app.auth import Detail, Glancing, Reading
 from app.db.customer_filter import CustomerFilter
-from app.http.dependencies import Reading
-from app.http.paging import Link
-from app.http.places import GEOJSON, AtPlace, GeoJsonResponse
+from app.errors import Fault, InvalidInput
+from app.http.paging import Link, PagingParameters
+from app.http.places import GEOJSON, AtPlace, GeoJsonResponse, JsonBytes
 from app.http.routing import router
 from app.http.values import Label, ServiceClass, Status
 from app.search import repository
-from app.search.schemas import FoundCustomers
+from app.search.schemas import (
+    LARGEST_RADIUS_M,
+    MOST_FOUND,
+    CustomersInArea,
+    FoundAroundEach,
+    FoundCustomers,
+    NearestBatch,
+    RadiusBatch,
+    SearchedArea,
+)
+from geo.antimeridian import Polygonal
+from geo.errors import GeometryError
+from geo.geojson import polygon_from_geojson
 
 routes = router("search")
 
-LARGEST_RADIUS_M = 500_000
 
-
-def filter_of(
+async def filter_of(
     class_: Annotated[list[ServiceClass], Query(alias="class")] = [],  # noqa: B006
     segment: Annotated[list[Label], Query(max_length=50)] = [],  # noqa: B006
     tag: Annotated[list[Label], Query(description="All of these", max_length=50)] = [],  # noqa: B006
@@ -30,6 +41,9 @@ def filter_of(
         int | None, Query(ge=0, le=36_500, description="Never visited, or not for so many days")
     ] = None,
     territory_id: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    rep_id: Annotated[
+        int | None, Query(ge=1, lt=2**63, description="Of the rep's territories in force")
+    ] = None,
 ) -> CustomerFilter:
     """Read the filters: every one given must hold, values of one are alternatives."""
     return CustomerFilter(
@@ -39,6 +53,7 @@ def filter_of(
         statuses=tuple(status),
         not_visited_days=not_visited_days,
         territory_id=territory_id,
+        rep_id=rep_id,
     )
 
 
@@ -52,8 +67,8 @@ Filters = Annotated[CustomerFilter, Depends(filter_of)]
 )
 async def search_radius(
     request: Request,
-    session: Reading,
-    caller: Anyone,
+    glance: Glancing,
+    caller: Detail,
     place: AtPlace,
     wanted: Filters,
     radius_m: Annotated[
@@ -63,7 +78,7 @@ async def search_radius(
 ) -> Response:
     """Return the customers within a distance of a point, nearest first."""
     body = await repository.find_customers(
-        session, caller.scope, place.lon, place.lat, radius_m, wanted, limit, _links(request)
+        glance, caller.scope, place.lon, place.lat, radius_m, wanted, limit, _links(request)
     )
     return GeoJsonResponse(body)
 
@@ -75,20 +90,91 @@ async def search_radius(
 )
 async def search_nearest(
     request: Request,
-    session: Reading,
-    caller: Anyone,
+    glance: Glancing,
+    caller: Detail,
     place: AtPlace,
     wanted: Filters,
     k: Annotated[int, Query(ge=1, le=1000, description="How many")] = 10,
 ) -> Response:
     """Return the customers nearest to a point, however far they are."""
     body = await repository.find_customers(
-        session, caller.scope, place.lon, place.lat, None, wanted, k, _links(request)
+        glance, caller.scope, place.lon, place.lat, None, wanted, k, _links(request)
     )
     return GeoJsonResponse(body)
 
 
-def _links(request: Request) -> str:
+@routes.post(
+    "/search/polygon",
+    response_class=GeoJsonResponse,
+    responses={200: {"model": CustomersInArea}},
+)
+async def search_polygon(
+    body: SearchedArea, session: Reading, caller: Detail, page: PagingParameters
+) -> Response:
+    """Return the customers in an area, by id; it may cross 180°, and its border is inside."""
+    # Checking tens of thousands of vertices takes a while.
+    area = await asyncio.to_thread(_area, body.geometry)
+    features, ids = await repository.find_in_area(
+        session, caller.scope, area, body.as_filter(), page.after, page.limit
+    )
+    links = [{**link.model_dump(), "type": GEOJSON} for link in page.links(ids)]
+    count = str(min(len(ids), page.limit)).encode()
+    return GeoJsonResponse(
+        b'{"type":"FeatureCollection","features":'
+        + features
+        + b',"numberReturned":'
+        + count
+        + b',"links":'
+        + orjson.dumps(links)
+        + b"}"
+    )
+
+
+@routes.post(
+    "/search/radius:batch",
+    response_class=JsonBytes,
+    responses={200: {"model": FoundAroundEach}},
+)
+async def search_radius_many(body: RadiusBatch, session: Reading, caller: Detail) -> Response:
+    """Return the customers within a distance of each of up to 1,000 places."""
+    _refuse_too_many(len(body.points), body.limit, "/limit")
+    return JsonBytes(
+        await repository.find_around_each(
+            session, caller.scope, body.places, body.radius_m, body.as_filter(), body.limit
+        )
+    )
+
+
+@routes.post(
+    "/search/nearest:batch",
+    response_class=JsonBytes,
+    responses={200: {"model": FoundAroundEach}},
+)
+async def search_nearest_many(body: NearestBatch, session: Reading, caller: Detail) -> Response:
+    """Return the customers nearest to each of up to 1,000 places."""
+    _refuse_too_many(len(body.points), body.k, "/k")
+    return JsonBytes(
+        await repository.find_around_each(
+            session, caller.scope, body.places, None, body.as_filter(), body.k
+        )
+    )
+
+
+def _refuse_too_many(n_places: int, limit: int, pointer: str) -> None:
+    if n_places * limit > MOST_FOUND:
+        detail = f"{n_places} places times {limit} are more than {MOST_FOUND:,} customers"
+        raise InvalidInput("Ask for less at once.", [Fault("too-many", detail, pointer)])
+
+
+def _area(geometry: dict[str, Any]) -> Polygonal:
+    try:
+        return polygon_from_geojson(geometry)
+    except GeometryError as error:
+        fault = Fault(error.code.replace("_", "-"), error.message, "/geometry" + error.pointer)
+        raise InvalidInput("The geometry cannot be used.", [fault]) from None
+
+
+def _links(request: Request) -> bytes:
     query = urlencode(request.query_params.multi_items())
     link = Link(rel="self", href=f"{request.url.path}?{query}", type=GEOJSON)
-    return orjson.dumps([link.model_dump()]).decode()
+    return orjson.dumps([link.model_dump()])

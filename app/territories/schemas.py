@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, FailFast, Field
 
 from app.http.values import Instant, Latitude, Longitude, RowId, StrictModel
 
@@ -49,7 +49,8 @@ class LookupPoint(StrictModel):
 class LookupBatch(StrictModel):
     """Places to look up at once."""
 
-    points: Annotated[list[LookupPoint], Field(min_length=1, max_length=10_000)]
+    # The first wrong point is enough to say: ten thousand of them take a second to list.
+    points: Annotated[list[LookupPoint], FailFast(), Field(min_length=1, max_length=10_000)]
     layer: RowId | None = None
     as_of: Instant | None = None
 
@@ -58,3 +59,26 @@ class BatchPlacements(BaseModel):
     """One list of placements per place, in the order given."""
 
     items: list[list[Placement]]
+
+
+class UncoveredCustomer(BaseModel):
+    """A customer in no territory."""
+
+    id: int
+    external_id: str
+    name: str
+    lon: float
+    lat: float
+    class_: Annotated[str, Field(alias="class")]
+    segment: str
+    status: str
+    work_minutes: Annotated[float, Field(description="Minutes per year")]
+
+
+class UncoveredCount(BaseModel):
+    """How many customers are in no territory of a layer; zero for callers of limited scope."""
+
+    layer_id: int
+    plan_id: Annotated[int | None, Field(description="The plan in force, if there is one")]
+    customers: int | None
+    by_class: dict[str, int | None]

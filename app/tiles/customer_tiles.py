@@ -2,19 +2,25 @@
 
 Inactive customers are in no tile. Every other one is in exactly one tile of each zoom, alone
 (`n` = 1) or in the `n` of a cell, so that the sum of `n` over the tiles of a zoom is their number.
+Callers who may not see single customers get the cells at every zoom, and of them those that hold
+enough.
 """
 
+import asyncio
+from functools import cache, lru_cache
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Double,
     Integer,
     Select,
     Text,
     and_,
     case,
-    cast,
+    column,
     func,
     literal,
     literal_column,
@@ -22,87 +28,133 @@ from sqlalchemy import (
     null,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app.activity.rollup import COARSEST, FINEST
 from app.db import scope as scopes
+from app.db.customer_filter import CustomerFilter
+from app.db.heat import COARSEST, FINEST, heat_rows, read_packed
 from app.db.membership import layer_accepts, named_account
-from app.db.scope import Scope
-from app.db.session import AnySession
+from app.db.prepared import Prepared, left_open
+from app.db.scope import EVERYTHING, Scope
+from app.db.session import AnyReader, rows
 from app.db.spatial import cell_parent, lon_lat
-from app.db.tables import ActivityCell, CellShape, Customer, PlanCell, Territory
-from app.tiles.grid import EXTENT, MAX_BYTES, holds, on_tile, touches
+from app.db.tables import Customer, PlanCell, Territory
+from app.tiles.grid import EXTENT, MAX_BYTES, ground, holds, is_near, on_tile, values_of
 from app.tiles.plans import ShownPlan
+from geo.cells import points_from_cells
+from geo.cover import cover
 from geo.tiles import resolution_for_zoom
 
 LAYER = "customers"
 # From this zoom on customers are drawn one by one, as long as they are no more than this.
 SINGLE_ZOOM = 12
 MAX_SINGLE = 4_000
+# Statements kept of each kind.
+MOST_KEPT = 512
+# In tiles from this zoom on are few enough to be asked for their territory one by one.
+NARROW_ZOOM = 10
 
 
 async def read_tile(
-    session: AnySession, scope: Scope, plan: ShownPlan | None, z: int, x: int, y: int
+    reader: AnyReader,
+    scope: Scope,
+    plan: ShownPlan | None,
+    z: int,
+    x: int,
+    y: int,
+    fewest: int = 1,
 ) -> bytes:
-    """Return the tile of customers, empty when none is there."""
-    if z < SINGLE_ZOOM and scope.is_unlimited:
-        _, tile = await _encode(session, _cells(z, x, y))
-        return tile
+    """Return the tile of customers, empty when none is there.
+
+    With `fewest` above 1 nothing is told of fewer customers; only for an unlimited scope.
+    """
+    place = values_of(z, x, y)
+    if fewest > 1 or (z < SINGLE_ZOOM and scope.is_unlimited):
+        return await _read_cells(reader, (z, x, y), fewest)
     if z >= SINGLE_ZOOM:
-        n, tile = await _encode(session, _customers(scope, plan, z, x, y))
-        if n <= MAX_SINGLE and len(tile) <= MAX_BYTES:
-            return tile
-    _, tile = await _encode(session, _groups(scope, z, x, y))
-    return tile
+        shown = {} if plan is None else _values_of_plan(plan)
+        single = _customers(scope, None if plan is None else plan.resolutions)
+        ((n, tile),) = await rows(reader, single, **place, **shown)
+        if n <= MAX_SINGLE and len(tile or b"") <= MAX_BYTES:
+            return bytes(tile or b"")
+    groups = _groups(scope, max(COARSEST, resolution_for_zoom(z)), z >= NARROW_ZOOM)
+    ((_, tile),) = await rows(reader, groups, **place)
+    return bytes(tile or b"")
 
 
-async def _encode(session: AnySession, features: Select[Any]) -> tuple[int, bytes]:
-    """Return the number of features and the tile that holds them."""
+def _encoded(features: Select[Any]) -> Prepared:
+    """Return the statement for the number of features and the tile that holds them."""
     # Only single customers have an id.
     name = literal("feature_id" if "feature_id" in features.selected_columns else None, Text)
     encoded = func.ST_AsMVT(literal_column("tile"), LAYER, EXTENT, "geom", name)
-    statement = select(func.count(), encoded).select_from(features.subquery("tile"))
-    n, tile = (await session.execute(statement)).one()
-    return n, bytes(tile or b"")
+    return Prepared(select(func.count(), encoded).select_from(features.subquery("tile")))
 
 
-def _cells(z: int, x: int, y: int) -> Select[Any]:
-    """Select the cells of the rollup whose centre is in the tile."""
-    resolution = max(COARSEST, resolution_for_zoom(z, FINEST))
-    columns: list[Any] = [
-        on_tile(*lon_lat(CellShape.centre), z, x, y).label("geom"),
-        cast(func.sum(ActivityCell.customers), BigInteger).label("n"),
-        func.sum(ActivityCell.work_minutes).label("work_minutes"),
-    ]
-    return (
-        select(*columns)
-        .join(ActivityCell, ActivityCell.cell == CellShape.cell)
-        .where(
-            CellShape.resolution == resolution,
-            touches(CellShape.geom, z, x, y),
-            holds(CellShape.centre, z, x, y),
-        )
-        .group_by(CellShape.cell)
-        .order_by(CellShape.cell)
+async def _read_cells(reader: AnyReader, tile: tuple[int, int, int], fewest: int) -> bytes:
+    """Return the tile of the cells of the rollup whose centre is in it."""
+    resolution = max(COARSEST, resolution_for_zoom(tile[0], FINEST))
+    covering = await asyncio.to_thread(cover, ground(*tile), resolution)
+    wanted = heat_rows(EVERYTHING, "work_minutes", CustomerFilter(), resolution, covering, fewest)
+    sums = await read_packed(reader, wanted)
+    lon, lat = points_from_cells(sums.cells)
+    ((_, drawn),) = await rows(
+        reader,
+        _cells(),
+        **values_of(*tile),
+        lons=lon.tolist(),
+        lats=lat.tolist(),
+        customers=sums.customers.tolist(),
+        work_minutes=sums.amounts.tolist(),
     )
+    return bytes(drawn or b"")
 
 
-def _groups(scope: Scope, z: int, x: int, y: int) -> Select[Any]:
-    """Select the customers of the tile by cell, in their middle, which is in the tile too."""
-    cell = cell_parent(Customer.cell, max(COARSEST, resolution_for_zoom(z)))
+@cache
+def _cells() -> Prepared:
+    """Return the statement for given cells, of which the tile has those in it."""
+    given = (
+        func.unnest(
+            left_open("lons", ARRAY(Double)),
+            left_open("lats", ARRAY(Double)),
+            left_open("customers", ARRAY(BigInteger)),
+            left_open("work_minutes", ARRAY(Double)),
+        )
+        .table_valued(
+            column("lon", Double),
+            column("lat", Double),
+            column("n", BigInteger),
+            column("work_minutes", Double),
+            name="given",
+        )
+        .render_derived()
+    )
+    place = given.c.lon, given.c.lat
+    columns = [on_tile(*place).label("geom"), given.c.n, given.c.work_minutes]
+    return _encoded(select(*columns).where(holds(*place)))
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _groups(scope: Scope, resolution: int, is_narrow: bool) -> Prepared:
+    """Return the statement for customers by cell, in their middle, which is in the tile too."""
+    cell = cell_parent(Customer.cell, literal_column(str(resolution)))
     lon, lat = lon_lat(Customer.geom)
     columns: list[Any] = [
-        on_tile(func.avg(lon), func.avg(lat), z, x, y).label("geom"),
+        on_tile(func.avg(lon), func.avg(lat)).label("geom"),
         func.count().label("n"),
         func.sum(Customer.work_minutes).label("work_minutes"),
     ]
-    return select(*columns).where(*_shown(scope, z, x, y)).group_by(cell).order_by(cell)
+    return _encoded(select(*columns).where(*_shown(scope, is_narrow)).group_by(cell).order_by(cell))
 
 
-def _customers(scope: Scope, plan: ShownPlan | None, z: int, x: int, y: int) -> Select[Any]:
-    """Select the customers of the tile one by one, if there are too many one more than may be."""
+@lru_cache(maxsize=MOST_KEPT)
+def _customers(scope: Scope, resolutions: tuple[int, ...] | None) -> Prepared:
+    """Return the statement for customers one by one, if there are too many one more than may be.
+
+    With the resolutions of a plan, whose `plan_id`, `layer_id` and `customer_filter` are left open,
+    they are shown with their territories.
+    """
     columns: list[Any] = [
-        on_tile(*lon_lat(Customer.geom), z, x, y).label("geom"),
+        on_tile(*lon_lat(Customer.geom)).label("geom"),
         Customer.id.label("feature_id"),
         Customer.id.label("id"),
         Customer.external_id,
@@ -113,40 +165,47 @@ def _customers(scope: Scope, plan: ShownPlan | None, z: int, x: int, y: int) -> 
         literal(1, Integer).label("n"),
         Customer.work_minutes,
     ]
-    if plan is not None:
-        columns.append(_territory_id(plan).label("territory_id"))
-    some = select(*columns).where(*_shown(scope, z, x, y)).limit(MAX_SINGLE + 1).subquery()
-    if plan is None:
-        return select(some).order_by(some.c.id)
+    if resolutions is not None:
+        columns.append(_territory_id(resolutions).label("territory_id"))
+    some = select(*columns).where(*_shown(scope, is_narrow=True)).limit(MAX_SINGLE + 1).subquery()
+    if resolutions is None:
+        return _encoded(select(some).order_by(some.c.id))
     # Whose territory this is may be beyond the caller's scope.
     owner = and_(Territory.id == some.c.territory_id, scopes.territories(scope))
     shown = [column for column in some.c if column.name != "territory_id"]
-    return (
+    return _encoded(
         select(*shown, Territory.id.label("territory_id"), Territory.code)
         .outerjoin(Territory, owner)
         .order_by(some.c.id)
     )
 
 
-def _territory_id(plan: ShownPlan) -> ColumnElement[Any]:
+def _values_of_plan(plan: ShownPlan) -> dict[str, Any]:
+    accepted = orjson.dumps(plan.customer_filter).decode()
+    return {"plan_id": plan.id, "layer_id": plan.layer_id, "customer_filter": accepted}
+
+
+def _territory_id(resolutions: tuple[int, ...]) -> ColumnElement[Any]:
     """Return the territory of a customer as `app.db.membership` means it, one row at a time."""
+    plan_id = left_open("plan_id", BigInteger())
     by_cell = select(PlanCell.territory_id).where(
-        PlanCell.plan_id == plan.id,
-        PlanCell.cell.in_([cell_parent(Customer.cell, r) for r in plan.resolutions]),
+        PlanCell.plan_id == plan_id,
+        PlanCell.cell.in_([cell_parent(Customer.cell, r) for r in resolutions]),
     )
-    code = named_account(plan.layer_id).correlate(Customer).scalar_subquery()
-    by_name = select(Territory.id).where(Territory.plan_id == plan.id, Territory.code == code)
+    code = named_account(left_open("layer_id", BigInteger())).correlate(Customer).scalar_subquery()
+    by_name = select(Territory.id).where(Territory.plan_id == plan_id, Territory.code == code)
     return case(
-        (not_(layer_accepts(literal(plan.customer_filter, JSONB))), null()),
+        (not_(layer_accepts(left_open("customer_filter", JSONB()))), null()),
         (code.is_(None), by_cell.correlate(Customer).scalar_subquery()),
         else_=by_name.correlate(Customer).scalar_subquery(),
     )
 
 
-def _shown(scope: Scope, z: int, x: int, y: int) -> list[Any]:
+def _shown(scope: Scope, is_narrow: bool) -> list[Any]:
+    in_scope = scopes.customers if is_narrow else scopes.customers_at_large
     return [
-        touches(Customer.geom, z, x, y),
-        holds(Customer.geom, z, x, y),
+        is_near(Customer.geom),
+        holds(*lon_lat(Customer.geom)),
         Customer.status != "inactive",
-        scopes.customers(scope),
+        in_scope(scope),
     ]

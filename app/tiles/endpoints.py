@@ -1,42 +1,58 @@
 """Vector tiles over HTTP."""
 
-import hashlib
-from typing import Annotated
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Header, Path, Query, Request, Response
+from fastapi import Depends, Header, Path, Request, Response
 
-from app.auth import Anyone
+from app.auth import Anyone, Reading
+from app.db.generation import read_generations
+from app.db.session import AnyReader
 from app.errors import NotFound
-from app.http.dependencies import Reading
+from app.http.dependencies import base_address, database_of
 from app.http.etags import is_known
 from app.http.routing import router
-from app.tiles import customer_tiles, territory_tiles
+from app.tiles.describing import describe
+from app.tiles.drawing import PREPARED, Wanted, draw
+from app.tiles.known_tiles import TEMPLATE, caching_of, tag_of
+from app.tiles.plan_cells import KnownPlans
 from app.tiles.plans import find_plan
-from app.tiles.schemas import CUSTOMERS, TERRITORIES, WORLD, TileJson, VectorLayer
+from app.tiles.schemas import TileJson
+from app.tiles.style import style_of
+from app.tiles.tilesets import (
+    TILESETS,
+    Asked,
+    LayerId,
+    PlanId,
+    asked_of,
+    find_tileset,
+    version_of,
+)
 from geo.errors import TileError
 from geo.tiles import check_tile
 
 routes = router("tiles")
 
 MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
-# A tile changes with the customers, the plan in force and the caller: always asked for again, and
-# answered by 304 when it is still the same.
-CACHING = {"Cache-Control": "private, max-age=0, must-revalidate", "Vary": "Authorization"}
-DESCRIPTIONS = {
-    "customers": (CUSTOMERS, "Customers", 18),
-    "territories": (TERRITORIES, "Territories", 14),
-}
+TilesetName = Annotated[
+    str,
+    Path(description="customers, heat, cells, territories or geofences", examples=["territories"]),
+]
+Query = Annotated[Asked, Depends(asked_of)]
 
-Tileset = Annotated[str, Path(description="customers or territories", examples=["territories"])]
-PlanId = Annotated[
-    int | None,
-    Query(ge=1, lt=2**63, description="Drafts too; by default the plan in force of the layer"),
-]
-LayerId = Annotated[
-    int | None,
-    Query(ge=1, lt=2**63, description="By default the first layer with a plan in force"),
-]
+
+async def reader_of(
+    request: Request, caller: Anyone, tileset: TilesetName
+) -> AsyncIterator[AnyReader]:
+    """Give the endpoint one read-only snapshot, the cheapest that its tileset can be drawn from."""
+    database = database_of(request)
+    if tileset in PREPARED:
+        async with database.glancing() as glance, glance.snapshot():
+            yield glance
+    else:
+        async with database.reading() as session:
+            yield session
 
 
 class TileResponse(Response):
@@ -45,74 +61,91 @@ class TileResponse(Response):
     media_type = MEDIA_TYPE
 
 
-@routes.get("/tiles/{tileset}.json")
-async def get_tileset(
+@routes.get("/tiles/style.json")
+async def get_style(
     request: Request,
-    tileset: Tileset,
     session: Reading,
     caller: Anyone,
     plan_id: PlanId = None,
     layer_id: LayerId = None,
-) -> TileJson:
-    """Describe a tileset (TileJSON 3.0.0); the address of its tiles repeats this query."""
-    layer, title, finest = _described(tileset)
+) -> dict[str, Any]:
+    """Return a style of all tilesets (MapLibre Style Specification, version 8).
+
+    It opens as it is in MapLibre, QGIS and deck.gl; without the network of others, so it has no
+    glyphs and writes no names. Clients send their credential with each tile.
+    """
     plan = await find_plan(session, caller.scope, plan_id, layer_id)
-    bounds = None
-    if plan is not None and tileset == "territories":
-        bounds = await territory_tiles.bounds(session, caller.scope, plan.id)
-    query = urlencode(request.query_params.multi_items())
-    address = f"{request.base_url}v1/tiles/{tileset}/{{z}}/{{x}}/{{y}}.mvt"
-    return TileJson(
-        name=title,
-        description=layer.description,
-        tiles=[address + (f"?{query}" if query else "")],
-        maxzoom=finest,
-        bounds=bounds or WORLD,
-        vector_layers=[layer],
-    )
+    query, base = request.query_params.multi_items(), base_address(request)
+    described = {
+        name: await describe(session, name, plan, caller, query, base) for name in TILESETS
+    }
+    return style_of(described, "Bailiwick", None if plan is None else plan.id)
+
+
+@routes.get("/tiles/{tileset}.json")
+async def get_tileset(
+    request: Request, tileset: TilesetName, session: Reading, caller: Anyone, asked: Query
+) -> TileJson:
+    """Describe a tileset (TileJSON 3.0.0); the address of its tiles repeats this query.
+
+    When it names a plan that is no draft, the address holds the version of the plan as well, and
+    clients may keep its tiles for good.
+    """
+    described = find_tileset(tileset, request)
+    plan = None
+    if "plan_id" in described.takes:
+        plan = await find_plan(session, caller.scope, asked.plan_id, asked.layer_id)
+    query = request.query_params.multi_items()
+    return await describe(session, tileset, plan, caller, query, base_address(request))
 
 
 @routes.get(
-    "/tiles/{tileset}/{z}/{x}/{y}.mvt",
+    TEMPLATE.removeprefix("/v1"),
     response_class=TileResponse,
     responses={
         200: {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
         204: {"description": "Nothing is in this tile"},
         304: {"description": "The tile is still what `If-None-Match` names"},
+        307: {"description": "The plan is another than `v` says: the same tile without it"},
     },
 )
 async def get_tile(
-    tileset: Tileset,
+    request: Request,
+    tileset: TilesetName,
     z: Annotated[int, Path(description="Zoom, 0 to 22")],
     x: Annotated[int, Path(description="Column from the west")],
     y: Annotated[int, Path(description="Row from the north")],
-    session: Reading,
+    reader: Annotated[AnyReader, Depends(reader_of, scope="function")],
     caller: Anyone,
-    plan_id: PlanId = None,
-    layer_id: LayerId = None,
+    asked: Query,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Return a vector tile, at most 500 kB; its properties are described by the TileJSON."""
-    _described(tileset)
+    described = find_tileset(tileset, request)
     try:
         check_tile(z, x, y)
     except TileError as error:
         raise NotFound(error.message) from None
-    plan = await find_plan(session, caller.scope, plan_id, layer_id)
-    tile = b""
-    if tileset == "customers":
-        tile = await customer_tiles.read_tile(session, caller.scope, plan, z, x, y)
-    elif plan is not None:
-        tile = await territory_tiles.read_tile(session, caller.scope, plan.id, z, x, y)
-    if not tile:
-        return Response(status_code=204, headers=CACHING)
-    headers = {**CACHING, "ETag": f'"{hashlib.sha256(tile).hexdigest()[:32]}"'}
-    if is_known(if_none_match, headers["ETag"]):
+    known: KnownPlans = request.app.state.known_plans
+    etag = tag_of(request.scope, tileset, caller, await read_generations(reader))
+    plan = None
+    if "plan_id" in described.takes:
+        plan = await find_plan(reader, caller.scope, asked.plan_id, asked.layer_id)
+    if asked.v is not None:
+        version = None if plan is None else version_of(tileset, plan, caller)
+        if asked.v != version or asked.plan_id is None:
+            return _without_version(request)
+    drawn = await draw(reader, known, Wanted(tileset, (z, x, y), asked, plan, caller))
+    headers = {**caching_of(request.scope), "ETag": etag}
+    if not drawn:
+        return Response(status_code=204, headers=headers)
+    if is_known(if_none_match, etag):
         return Response(status_code=304, headers=headers)
-    return TileResponse(tile, headers=headers)
+    return TileResponse(drawn, headers=headers)
 
 
-def _described(tileset: str) -> tuple[VectorLayer, str, int]:
-    if tileset not in DESCRIPTIONS:
-        raise NotFound(f"There is no tileset {tileset[:100]!r}.")
-    return DESCRIPTIONS[tileset]
+def _without_version(request: Request) -> Response:
+    """Send the caller to the tile of the plan as it is now."""
+    query = [(name, value) for name, value in request.query_params.multi_items() if name != "v"]
+    address = request.url.path + (f"?{urlencode(query)}" if query else "")
+    return Response(status_code=307, headers={"Location": address, "Cache-Control": "no-store"})

@@ -60,9 +60,44 @@ TERRITORIES = VectorLayer(
         "code": "Code, unique in the plan",
         "name": "Name",
         "colour": "Number of a colour; neighbours have different ones",
-        "rep_name": "Who is responsible now; absent when vacant",
-        "customers": "Number of customers when the plan was made",
-        "work_minutes": "Minutes per year when the plan was made",
-        "imbalance": "(work - target) / target when the plan was made",
+        "rep_name": "Who is responsible now; absent when vacant, and with `v`",
+        "customers": "Number of customers when the plan was made; absent where there were one to "
+        "four, for callers without the right to detail and in PMTiles",
+        "work_minutes": "Minutes per year when the plan was made, where `customers` is told",
+        "imbalance": "(work - target) / target when the plan was made, where `customers` is told",
+    },
+)
+CELLS = VectorLayer(
+    id="cells",
+    description="Cells of the plan with their territory; at low zooms larger cells, with the "
+    "territory that most of their ground belongs to",
+    fields={
+        "cell": "H3 cell",
+        "territory_id": "Id of its territory",
+        "code": "Code of the territory",
+        "colour": "Number of the territory's colour; neighbours have different ones",
+        "n_cells": "Number of the plan's cells that it stands for",
+        "customers": "Number of customers in the cell now; absent for limited callers, for layers "
+        "that choose by tag or status, and in tiles of an address with `v`",
+        "work_minutes": "Minutes per year, where `customers` is told",
+    },
+)
+HEAT = VectorLayer(
+    id="heat",
+    description="Sums over customers per H3 cell. A cell is in every tile that it touches",
+    fields={
+        "cell": "H3 cell",
+        "customers": "Number of customers",
+        "value": "The measure asked for",
+    },
+)
+GEOFENCES = VectorLayer(
+    id="geofences",
+    description="Geofences; where they crowd, the smallest ones are left out at low zooms",
+    fields={
+        "id": "Id, also the id of the feature",
+        "name": "Name",
+        "kind": "polygon, circle, cells, service_circle or catchment",
+        "group": "Name of its group, if it has one",
     },
 )

@@ -1,6 +1,8 @@
 """Rollups against the customers they are rollups of."""
 
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -9,38 +11,41 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.activity import fold, refresh_work, snapshot
+from app.activity import fold, refresh_work, snapshot, turn_day
 from app.activity.rollup import COARSEST, FINEST
-from app.db.session import Database
+from app.db.session import Database, WriteSession
 from app.settings import WorkSettings
-from app.workload import visits_per_year, work_minutes
-from geo.cells import ancestors, area_km2, cell_from_point
+from app.workload import due_on, visits_per_year, work_minutes
+from geo.cells import ancestors, cell_from_point
 from geo.neighbours import mean_neighbour_distance_m
 
 MEASURES = ("customers", "work_minutes", "potential", "revenue")
+FIRST_VISIT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+FIRST_DAY = date(2026, 3, 20)
 # Two places share a cell down to resolution 9, a third only the coarse ones, the last nothing.
 PLACES = [(121.47, 31.23), (121.4701, 31.2301), (121.6, 31.3), (-70.6, -33.4)]
 CELLS = [cell_from_point(lon, lat, 12) for lon, lat in PLACES]
 
 FROM_SCRATCH = text("""
     SELECT r, cell_parent(cell, r), class, segment, count(*), sum(work_minutes), sum(potential),
-        sum(revenue)
+        sum(revenue), count(*) FILTER (WHERE due_on < (SELECT day FROM heat_state))
     FROM customer CROSS JOIN generate_series(CAST(:coarsest AS int), CAST(:finest AS int)) AS r
     WHERE status <> 'inactive' GROUP BY 1, 2, 3, 4
 """)
 STORED = text("""
-    SELECT resolution, cell, class, segment, customers, work_minutes, potential, revenue
+    SELECT resolution, cell, class, segment, customers, work_minutes, potential, revenue, overdue
     FROM activity_cell
 """)
 INSERT = text("""
     INSERT INTO customer (external_id, name, geom, cell, class, segment, status, work_minutes,
-        potential, revenue)
+        potential, revenue, last_visit_at, due_on)
     VALUES (:key, 'C', ST_SetSRID(ST_MakePoint(:lon, :lat), 4326), :cell, :class, :segment,
-        :status, :work, :potential, :revenue)
+        :status, :work, :potential, :revenue, :visited, :due)
     ON CONFLICT (external_id) DO UPDATE SET geom = excluded.geom, cell = excluded.cell,
         class = excluded.class, segment = excluded.segment, status = excluded.status,
         work_minutes = excluded.work_minutes, potential = excluded.potential,
-        revenue = excluded.revenue
+        revenue = excluded.revenue, last_visit_at = excluded.last_visit_at,
+        due_on = excluded.due_on
 """)
 DELETE = text("DELETE FROM customer WHERE external_id = ANY(:keys)")
 
@@ -55,18 +60,26 @@ ROWS = st.fixed_dictionaries(
         "work": AMOUNTS,
         "potential": AMOUNTS,
         "revenue": AMOUNTS,
+        "visited_days": st.none() | st.integers(0, 40),
     }
 )
 STEPS = st.one_of(
     st.lists(ROWS, min_size=1, max_size=5, unique_by=lambda row: row["key"]),
     st.sets(st.sampled_from("abcdef"), min_size=1, max_size=3),
     st.just("fold"),
+    # The day turns to this one after FIRST_DAY; it never turns back.
+    st.integers(0, 40),
 )
 
 
 def _row(drawn: dict[str, Any]) -> dict[str, Any]:
     place = drawn["place"]
     lon, lat = PLACES[place]
+    visits = WorkSettings().classes[drawn["class"]].visits_per_year
+    days = drawn["visited_days"]
+    visited = None if days is None else FIRST_VISIT + timedelta(days=days)
+    due = due_on(0 if drawn["status"] == "inactive" else visits, visited, "UTC")
+    drawn = {**drawn, "visited": visited, "due": due}
     return {**drawn, "lon": lon, "lat": lat, "cell": CELLS[place]}
 
 
@@ -95,9 +108,13 @@ async def test_folded_changes_equal_the_sums_over_customers(
 ) -> None:
     async with database.writing() as session:
         await session.execute(text("DELETE FROM customer"))
+        await session.execute(text("DELETE FROM heat_state"))
     for step in steps:
         if step == "fold":
             await fold(database)
+            continue
+        if isinstance(step, int):
+            await turn_day(database, WorkSettings(), FIRST_DAY + timedelta(days=step))
             continue
         async with database.writing() as session:
             if isinstance(step, set):
@@ -113,7 +130,7 @@ async def test_folded_changes_equal_the_sums_over_customers(
 
 DEFAULT = {
     "key": "a", "place": 0, "class": "A", "segment": "", "status": "active",
-    "work": 10.0, "potential": 0.1, "revenue": 3.0,
+    "work": 10.0, "potential": 0.1, "revenue": 3.0, "visited_days": None,
 }  # fmt: skip
 
 
@@ -179,30 +196,6 @@ async def test_two_folds_at_once_count_every_change_once(database: Database) -> 
     await _assert_rollups_hold(database)
 
 
-async def test_every_cell_of_the_rollup_has_its_shape(database: Database) -> None:
-    await _insert(database, {"key": "a"}, {"key": "b", "place": 3})
-    await fold(database)
-
-    async with database.reading() as session:
-        shapes = (
-            await session.execute(
-                text(
-                    "SELECT cell_shape.cell, cell_shape.resolution, area_km2, "
-                    "ST_Area(geom::geography) / 1e6, ST_Intersects(geom, centre) "
-                    "FROM cell_shape JOIN activity_cell USING (cell)"
-                )
-            )
-        ).all()
-
-    assert len(shapes) == await _count(database, "activity_cell")
-    for cell, resolution, area, drawn_area, holds_centre in shapes:
-        assert area == pytest.approx(area_km2([cell])[0])
-        # H3 measures on a sphere, PostGIS on the ellipsoid.
-        assert drawn_area == pytest.approx(area, rel=0.01)
-        assert holds_centre
-        assert int(ancestors([cell], resolution)[0]) == cell
-
-
 async def test_a_snapshot_keeps_the_month_and_a_second_replaces_it(database: Database) -> None:
     await _insert(database, {"key": "a"}, {"key": "b", "place": 3, "class": "B"})
     await fold(database)
@@ -210,21 +203,21 @@ async def test_a_snapshot_keeps_the_month_and_a_second_replaces_it(database: Dat
         await session.execute(
             text("INSERT INTO measure_snapshot VALUES ('2020-01-01', 1, 'A', '', 1, 1, 1, 1)")
         )
-        await snapshot(session)
+        await snapshot(session, datetime.now(UTC).date())
     async with database.writing() as session:
         await session.execute(text("DELETE FROM customer WHERE external_id = 'b'"))
         await session.execute(text("UPDATE customer SET potential = 99"))
     await fold(database)
 
     async with database.writing() as session:
-        await snapshot(session)
+        await snapshot(session, datetime.now(UTC).date())
 
     async with database.reading() as session:
         rows = (await session.execute(text("SELECT * FROM measure_snapshot ORDER BY month"))).all()
     parent = int(ancestors([CELLS[0]], 6)[0])
     month = datetime.now(UTC).date().replace(day=1)
     assert [tuple(row[:4]) for row in rows[1:]] == [(month, parent, "A", "")]
-    assert tuple(rows[1][4:]) == (1, 10.0, 99.0, 3.0)
+    assert tuple(rows[1][4:]) == (1, 10.0, 99.0, 3.0, 0)
     assert rows[0].month.year == 2020, "other months stay"
 
 
@@ -242,7 +235,7 @@ async def test_work_is_estimated_anew_from_all_neighbours_at_once(database: Data
                     "cell": cell_from_point(lon[number], lat[number], 12),
                     "class": classes[number], "segment": "",
                     "status": "inactive" if is_inactive[number] else "active",
-                    "work": 0, "potential": 0, "revenue": 0,
+                    "work": 0, "potential": 0, "revenue": 0, "visited": None, "due": None,
                 },
             )  # fmt: skip
     work_settings = WorkSettings()
@@ -264,3 +257,31 @@ async def test_work_is_estimated_anew_from_all_neighbours_at_once(database: Data
     assert changed == np.count_nonzero(expected)
     assert versions == {1}, "derived work is nobody's edit"
     assert await refresh_work(database, work_settings) == 0
+
+
+async def test_an_estimate_leaves_alone_what_was_edited_since_it_was_begun(
+    database: Database,
+) -> None:
+    async with database.writing() as session:
+        for number in range(3):
+            place = {"lon": 121 + number, "lat": 31, "cell": cell_from_point(121 + number, 31, 12)}
+            kind = {"class": "A", "segment": "", "status": "active"}
+            sums = {"work": 0, "potential": 0, "revenue": 0}
+            dates = {"visited": None, "due": None}
+            await session.execute(INSERT, {"key": str(number), **place, **kind, **sums, **dates})
+
+    @asynccontextmanager
+    async def after_an_edit() -> AsyncIterator[WriteSession]:
+        async with database.writing() as session:
+            await session.execute(
+                text("UPDATE customer SET version = 2, work_minutes = 7 WHERE external_id = '0'")
+            )
+        async with database.writing() as session:
+            yield session
+
+    changed = await refresh_work(database, WorkSettings(), after_an_edit)
+
+    async with database.reading() as session:
+        query = text("SELECT work_minutes FROM customer WHERE external_id = '0'")
+        assert await session.scalar(query) == 7
+    assert changed == 2

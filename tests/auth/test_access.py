@@ -1,51 +1,25 @@
 """Who may do what, and who sees which customers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from sqlalchemy.dialects.postgresql import Range
 
+from app.activity import fold
 from app.auth import create_key, revoke_key
 from app.db.session import Database
 from app.db.tables import CustomerOverride, TerritoryOwner
 from app.errors import NotFound
-from app.main import create_app
 from app.settings import Settings
+from tests.auth.clients import ClientAs
 from tests.ground import ALWAYS, BEIJING, PAST, SHANGHAI, TOKYO, TOMORROW, put_in_force
+from tests.search.crowd import add_customers
 
-ClientAs = Callable[..., Awaitable[httpx.AsyncClient]]
 BODY = {"name": "N", "lon": 121.0, "lat": 31.0}
-
-
-@pytest.fixture
-async def client_as(settings: Settings, database: Database) -> AsyncIterator[ClientAs]:
-    """Make a client that calls with a new key of the role asked for."""
-    application = create_app(settings.model_copy(update={"auth": "on"}))
-    async with AsyncExitStack() as stack:
-
-        async def make(role: str | None, rep_id: int | None = None) -> httpx.AsyncClient:
-            headers = {}
-            if role is not None:
-                async with database.writing() as session:
-                    key = await create_key(session, f"a {role}", role, rep_id)
-                headers = {"Authorization": f"Bearer {key}"}
-            transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-            return await stack.enter_async_context(
-                httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
-            )
-
-        yield make
-    await application.state.database.close()
-
-
-@pytest.fixture
-async def planner(client_as: ClientAs) -> httpx.AsyncClient:
-    return await client_as("planner")
 
 
 async def _add_customer(
@@ -232,14 +206,29 @@ async def test_only_planners_and_admins_change_things_and_see_runs(
     assert not {statuses["planner"], statuses["admin"]} & {401, 403}
 
 
-@pytest.mark.parametrize("role", ["viewer", "planner", "admin"])
-async def test_unlimited_roles_see_every_customer(
+@pytest.mark.parametrize("role", ["planner", "admin"])
+async def test_unlimited_roles_with_detail_see_every_customer(
     client_as: ClientAs, planner: httpx.AsyncClient, role: str
 ) -> None:
     await _add_customer(planner, "shanghai", SHANGHAI)
     await _add_customer(planner, "tokyo", TOKYO)
 
     assert await _seen(await client_as(role)) == {"shanghai", "tokyo"}
+
+
+async def test_a_viewer_sees_no_single_customer(
+    client_as: ClientAs, planner: httpx.AsyncClient
+) -> None:
+    await _add_customer(planner, "shanghai", SHANGHAI)
+    viewer = await client_as("viewer")
+
+    for path in (
+        "/v1/customers",
+        "/v1/customers/1",
+        "/v1/search/radius?lon=121.47&lat=31.23&radius_m=100000",
+        "/v1/search/nearest?lon=121.47&lat=31.23&k=1",
+    ):
+        assert (await viewer.get(path)).status_code == 403, path
 
 
 # Scope
@@ -451,3 +440,38 @@ async def test_a_rep_sees_only_itself_among_the_reps_and_a_manager_its_team(
     assert await seen(await client_as("manager", head)) == {head, rep}
     assert await seen(await client_as("viewer")) == {head, rep, other}
     assert (await (await client_as("rep", rep)).get(f"/v1/reps/{other}")).status_code == 404
+
+
+@pytest.mark.parametrize("n_customers", [3, 8])
+async def test_what_a_catchment_may_expect_is_for_who_sees_all_and_not_of_a_few(
+    client_as: ClientAs, database: Database, planner: httpx.AsyncClient, n_customers: int
+) -> None:
+    await add_customers(database, np.full(n_customers, 121.47), np.full(n_customers, 31.23))
+    await fold(database)
+    body = {
+        "group": "g", "max_distance_m": 9000,
+        "anchors": [{"name": "only", "lon": 121.47, "lat": 31.23}],
+    }  # fmt: skip
+    made = (await planner.post("/v1/geofences:catchments", json=body)).json()["catchments"][0]
+    rep_id = await _add_rep(planner, "LANDLESS")
+    callers = {
+        "planner": planner,
+        "viewer": await client_as("viewer"),
+        "rep": await client_as("rep", rep_id),
+    }
+
+    answers = {
+        role: await caller.get(f"/v1/geofences/{made['geofence_id']}")
+        for role, caller in callers.items()
+    }
+
+    assert made["expected"]["customers"] == n_customers
+    models = {role: answer.json()["model"] for role, answer in answers.items()}
+    assert models["planner"]["expected"] == made["expected"]
+    assert models["viewer"].get("expected") == (made["expected"] if n_customers >= 5 else None)
+    assert "expected" not in models["rep"]
+    assert models["rep"]["max_distance_m"] == 9000
+    # A tag of what another sees must not stand for what one sees oneself.
+    assert (answers["rep"].headers["ETag"] == answers["viewer"].headers["ETag"]) == (
+        n_customers < 5
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numba
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
@@ -14,8 +15,16 @@ from balancing.problem import Bands, Component, Problem, make_bands, make_proble
 
 Hexagon = tuple[int, int]
 
+# False in the pass that runs the kernels as Python, some hundred times slower.
+IS_COMPILED = not numba.config.DISABLE_JIT
+
 # Axial steps to the six neighbours, counter-clockwise.
 STEPS = ((1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1))
+
+
+def examples(number: int) -> int:
+    """How many of so many generated instances there is time for."""
+    return number if IS_COMPILED else number // 5 + 1
 
 
 def parallelogram(width: int, height: int, left: int = 0) -> list[Hexagon]:

@@ -84,6 +84,7 @@ def test_the_bound_of_few_units_is_the_optimum_of_the_linear_programme(objective
     assert bound.value == pytest.approx(optimum, rel=1e-6)
 
 
+@pytest.mark.machine_code
 @pytest.mark.parametrize(
     ("objective", "slack"), [("moment_of_inertia", 2e-3), ("total_distance", 4e-3)]
 )
@@ -192,6 +193,7 @@ def test_fixed_homes_with_unequal_shares_come_within_a_percent_of_the_bound():
     assert 0 <= bound.gap(result.objective_value) <= 0.01
 
 
+@pytest.mark.machine_code
 def test_the_bound_of_a_power_diagram_of_28_thousand_cells_is_tight_and_quick():
     instance, k = _ohio()
     weight = instance.compactness_weight

@@ -17,6 +17,7 @@ from balancing import (
 )
 from balancing.certificate import certify, grow_trees
 from tests.balancing.patches import (
+    examples,
     hexagon_graph,
     hexagon_instance,
     instances,
@@ -45,7 +46,7 @@ def _are_trees(graph, alignment, order, parent, n_territories):
     assert len(set(alignment[parent < 0].tolist())) == n_territories
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=examples(8))
 @given(instance=instances(most_measures=1), n_territories=st.integers(1, 3), data=st.data())
 def test_every_unit_but_one_per_territory_hangs_from_one_before_it(instance, n_territories, data):
     n_pieces = int(connected_components(instance.graph).max()) + 1
@@ -106,6 +107,7 @@ def test_trees_use_bridges_and_shun_barriers():
     assert "1 bridges" in certificate.proven[0]
 
 
+@pytest.mark.machine_code
 @pytest.mark.parametrize("objective", ["moment_of_inertia", "total_distance"])
 def test_a_gap_is_what_the_plan_costs_above_the_bound(objective):
     instance, parameters, result = _designed(objective=objective)

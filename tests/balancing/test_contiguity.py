@@ -1,10 +1,12 @@
+from itertools import pairwise
+
 import networkx as nx
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balancing.contiguity import can_leave, label_pieces
-from balancing.repair import make_valid, split_off
+from balancing.repair import make_valid, shortest_way, split_off
 from balancing.state import make_state
 from tests.balancing.patches import (
     hexagon_instance,
@@ -74,4 +76,39 @@ def test_splitting_a_path_cuts_near_the_wanted_part():
     split_off(problem, alignment, 0, 1, 0.3)
 
     assert np.bincount(alignment).tolist() == [7, 3]
+    assert label_pieces(problem, alignment).max() == 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(solid(instances(most_components=1)), st.integers(0, 2**32 - 1))
+def test_the_way_to_a_territory_is_a_shortest_one_free_of_what_is_taken(instance, seed):
+    problem, _ = one_component_problem(instance, 2)
+    generator = np.random.default_rng(seed)
+    is_taken = generator.random(instance.n_units) < 0.2
+    start = int(generator.integers(instance.n_units))
+    alignment = (generator.random(instance.n_units) < 0.3).astype(np.int32)
+    alignment[start] = 0
+
+    way = shortest_way(problem, alignment, start, 1, is_taken)
+
+    oracle = as_networkx(instance.graph)
+    oracle.remove_nodes_from(set(np.flatnonzero(is_taken)) - {start})
+    steps = nx.single_source_shortest_path_length(oracle, start)
+    goals = [steps[unit] for unit in np.flatnonzero(alignment == 1) if unit in steps]
+    assert way[-1] == start
+    assert len(way) - 1 == (min(goals) if goals else 0)
+    assert all(oracle.has_edge(*pair) for pair in pairwise(way))
+    assert not goals or alignment[way[0]] == 1
+
+
+def test_a_locked_unit_away_from_its_territory_is_joined_with_it():
+    instance = hexagon_instance(parallelogram(9, 3), np.ones(27))
+    lock = np.full(27, -1, np.int32)
+    lock[17] = 0
+    problem, _ = one_component_problem(instance, 2, lock=lock)
+    wish = (np.arange(27) % 9 > 2).astype(np.int32)
+
+    alignment = make_valid(problem, wish, np.array([[-1.0, 0.0], [1.0, 0.0]]), np.zeros(2))
+
+    assert alignment[17] == 0
     assert label_pieces(problem, alignment).max() == 1

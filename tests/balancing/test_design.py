@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from balancing import Graph, Instance, ParameterError, Parameters, connected_components, design
 from tests.balancing.patches import (
+    examples,
     hexagon_instance,
     instances,
     parallelogram,
@@ -41,7 +42,7 @@ def assert_is_plan(instance, result):
         assert nx.is_connected(oracle.subgraph(np.flatnonzero(alignment == territory)))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(tasks(), st.integers(0, 1000))
 def test_every_unit_is_in_one_connected_territory_whatever_the_input(task, seed):
     instance, parameters = task
@@ -51,7 +52,7 @@ def test_every_unit_is_in_one_connected_territory_whatever_the_input(task, seed)
     assert_is_plan(instance, result)
 
 
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=examples(6))
 @given(tasks(), st.integers(0, 1000))
 def test_sums_targets_and_components_account_for_all_activity(task, seed):
     instance, parameters = task
@@ -66,7 +67,7 @@ def test_sums_targets_and_components_account_for_all_activity(task, seed):
     assert sum(c.n_territories for c in result.components) == parameters.n_territories
 
 
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=examples(6))
 @given(tasks(), st.integers(0, 1000))
 def test_a_plan_is_feasible_exactly_when_every_tolerance_holds(task, seed):
     instance, parameters = task
@@ -78,7 +79,8 @@ def test_a_plan_is_feasible_exactly_when_every_tolerance_holds(task, seed):
     assert result.stop_reason == ("balanced" if is_held else "budget_spent")
 
 
-@settings(deadline=None, max_examples=6)
+@pytest.mark.machine_code
+@settings(deadline=None, max_examples=examples(6))
 @given(tasks(), st.integers(0, 1000))
 def test_the_same_seed_gives_the_same_plan(task, seed):
     instance, parameters = task
@@ -88,6 +90,7 @@ def test_the_same_seed_gives_the_same_plan(task, seed):
     assert np.array_equal(first.alignment, second.alignment)
 
 
+@pytest.mark.machine_code
 def test_an_even_patch_is_divided_within_the_tolerance_and_compactly():
     instance = hexagon_instance(parallelogram(24, 24), np.ones(576))
     parameters = Parameters(n_territories=4, tolerances=(0.02,))
@@ -100,6 +103,7 @@ def test_an_even_patch_is_divided_within_the_tolerance_and_compactly():
     assert result.total_moment_of_inertia < 1.2 * 4 * 144**2 * 0.866e6 / 6
 
 
+@pytest.mark.machine_code
 def test_several_measures_are_held_together():
     generator = np.random.default_rng(2)
     instance = hexagon_instance(parallelogram(14, 14), generator.uniform(0.8, 1.2, (196, 3)))
@@ -110,6 +114,7 @@ def test_several_measures_are_held_together():
     assert result.is_feasible
 
 
+@pytest.mark.machine_code
 def test_unequal_shares_are_met_in_their_order():
     instance = hexagon_instance(parallelogram(20, 20), np.ones(400))
     shares = (0.5, 0.3, 0.15, 0.05)
@@ -169,6 +174,7 @@ def test_a_star_gives_its_middle_to_one_territory():
     assert sorted(np.bincount(result.alignment)) == [1, 1, 1, 10]
 
 
+@pytest.mark.machine_code
 def test_more_territories_than_a_power_diagram_carries_are_halved_instead(monkeypatch):
     monkeypatch.setattr("balancing.component.MOST_DIAGRAM_TERRITORIES", 3)
     instance = hexagon_instance(parallelogram(20, 20), np.ones(400))

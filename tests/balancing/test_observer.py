@@ -23,6 +23,7 @@ def instance():
     return hexagon_instance(hexagons, activity)
 
 
+@pytest.mark.machine_code
 def test_progress_never_falls_and_ends_at_one(instance):
     seen = []
 
@@ -35,6 +36,7 @@ def test_progress_never_falls_and_ends_at_one(instance):
     assert fractions[-1] == 1.0
 
 
+@pytest.mark.machine_code
 def test_the_phases_are_told_and_the_best_imbalance_once_there_is_a_plan(instance, engine):
     seen = []
 
@@ -47,6 +49,7 @@ def test_the_phases_are_told_and_the_best_imbalance_once_there_is_a_plan(instanc
     assert any(p.best_imbalance is not None for p in seen)
 
 
+@pytest.mark.machine_code
 def test_watching_does_not_change_the_plan(instance):
     watched = design(instance, PARAMETERS, 0, lambda progress: None)
     unwatched = design(instance, PARAMETERS, 0)
@@ -54,7 +57,8 @@ def test_watching_does_not_change_the_plan(instance):
     assert np.array_equal(watched.alignment, unwatched.alignment)
 
 
-@pytest.mark.parametrize("n_calls", [1, 2, 5, 40])
+# Forty steps are more than the small budget of the pass in Python may have.
+@pytest.mark.parametrize("n_calls", [1, 2, 5, pytest.param(40, marks=pytest.mark.machine_code)])
 def test_a_run_asked_to_stop_at_any_step_hands_back_a_valid_plan(instance, n_calls):
     calls = []
 

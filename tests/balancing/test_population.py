@@ -25,6 +25,8 @@ from balancing.working_plan import (
     make_working_plan,
 )
 from tests.balancing.patches import (
+    IS_COMPILED,
+    examples,
     hexagon_instance,
     instances,
     one_component_problem,
@@ -32,7 +34,7 @@ from tests.balancing.patches import (
 )
 
 OBJECTIVES = ("moment_of_inertia", "total_distance", "cut_edges")
-BUDGET = 100_000
+BUDGET = 100_000 if IS_COMPILED else 1000
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -121,7 +123,7 @@ def problems(draw):
     )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(problems(), SEEDS)
 def test_plans_are_connected_complete_and_keep_locks(problem_and_bands, seed):
     problem, bands = problem_and_bands
@@ -133,7 +135,7 @@ def test_plans_are_connected_complete_and_keep_locks(problem_and_bands, seed):
     assert np.array_equal(alignment[is_locked], problem.lock[is_locked])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(problems(), SEEDS)
 def test_a_run_never_ends_worse_than_it_starts_and_knows_its_scores(problem_and_bands, seed):
     problem, bands = problem_and_bands
@@ -159,7 +161,7 @@ def test_a_run_never_ends_worse_than_it_starts_and_knows_its_scores(problem_and_
         assert last[1] <= first[1] + 1e-9
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(problems(), SEEDS)
 def test_all_that_is_known_of_a_plan_stays_true_over_thousands_of_moves(problem_and_bands, seed):
     problem, bands = problem_and_bands
@@ -190,7 +192,7 @@ def test_all_that_is_known_of_a_plan_stays_true_over_thousands_of_moves(problem_
         assert plan.cost.sum() == pytest.approx(cost, abs=1e-8)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(problems(), SEEDS)
 def test_each_announced_score_is_the_one_after_the_move(problem_and_bands, seed):
     problem, bands = problem_and_bands
@@ -222,7 +224,7 @@ def test_each_announced_score_is_the_one_after_the_move(problem_and_bands, seed)
         assert found == pytest.approx(expected, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(problems(), SEEDS)
 def test_a_kick_leaves_territories_connected_and_locks_kept(problem_and_bands, seed):
     problem, bands = problem_and_bands
@@ -251,6 +253,7 @@ def test_random_trees_of_a_triangle_come_equally_often():
     assert np.all(np.abs(counts - 1000) < 155)
 
 
+@pytest.mark.machine_code
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("seed", range(3))
 def test_tiny_instances_are_solved_to_the_optimum(objective, seed):
@@ -278,6 +281,7 @@ def best_of_all(problem: Problem, bands: Bands) -> tuple[float, float]:
     )
 
 
+@pytest.mark.machine_code
 def test_the_same_generator_gives_the_same_plan():
     instance = hexagon_instance(parallelogram(8, 8), np.random.default_rng(1).uniform(1, 2, 64))
     problem, bands = one_component_problem(instance, 6)
@@ -287,6 +291,7 @@ def test_the_same_generator_gives_the_same_plan():
     assert np.array_equal(first, second)
 
 
+@pytest.mark.machine_code
 def test_a_larger_budget_is_never_worse():
     instance = hexagon_instance(parallelogram(8, 8), np.random.default_rng(1).pareto(1.5, 64))
     problem, bands = one_component_problem(instance, 6, objective="cut_edges", tolerance=0.02)
@@ -299,6 +304,7 @@ def test_a_larger_budget_is_never_worse():
     assert found[2] <= found[1] <= found[0]
 
 
+@pytest.mark.machine_code
 def test_a_stop_is_obeyed_at_once_with_a_valid_plan():
     instance = hexagon_instance(parallelogram(30, 30), np.ones(900))
     problem, bands = one_component_problem(instance, 12)
@@ -315,6 +321,7 @@ def test_a_stop_is_obeyed_at_once_with_a_valid_plan():
     assert n_questions <= 20
 
 
+@pytest.mark.machine_code
 def test_progress_rises_and_tells_the_best_imbalance():
     instance = hexagon_instance(parallelogram(8, 8), np.random.default_rng(3).pareto(1.5, 64))
     problem, bands = one_component_problem(instance, 5, tolerance=0.01)
@@ -329,6 +336,7 @@ def test_progress_rises_and_tells_the_best_imbalance():
     assert told[-1][1] > 0
 
 
+@pytest.mark.machine_code
 def test_a_unit_too_heavy_for_its_band_does_not_spoil_the_rest():
     # The heavy unit alone is out of its band; the other territories can still be compact.
     activity = np.ones(64)

@@ -135,6 +135,7 @@ def test_halving_gives_every_territory_a_point(n_territories):
     assert set(alignment) == set(range(n_territories))
 
 
+@pytest.mark.machine_code
 @pytest.mark.parametrize("pull", [0.4, 1.0])
 def test_given_centres_are_kept_and_balanced(points, targets, pull):
     places = np.random.default_rng(3).normal(size=(12, 2)) * 0.3
@@ -147,6 +148,7 @@ def test_given_centres_are_kept_and_balanced(points, targets, pull):
         assert np.allclose(diagram.centres, places)
 
 
+@pytest.mark.machine_code
 def test_drawn_centres_cost_less_than_plain_ones_by_their_own_measure(points, targets):
     places = np.random.default_rng(3).normal(size=(12, 2)) * 0.3
     drawn = Anchors(places, np.full(12, 0.5))

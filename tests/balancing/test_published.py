@@ -11,6 +11,9 @@ import pytest
 from balancing import design
 from bench import political_districting, published, territory_design
 
+# How good a plan gets depends on how much of the search fits into its time.
+pytestmark = pytest.mark.machine_code
+
 TERRITORY_DESIGN = published.shared_data() / "territory_design"
 DISTRICTING = published.shared_data() / "political_districting"
 

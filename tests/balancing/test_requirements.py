@@ -17,7 +17,12 @@ from balancing import (
     connected_components,
     design,
 )
-from tests.balancing.patches import hexagon_instance, instances, parallelogram
+from tests.balancing.patches import (
+    examples,
+    hexagon_instance,
+    instances,
+    parallelogram,
+)
 from tests.balancing.test_graph import as_networkx
 
 WISHES_LEFT_OUT = {
@@ -139,7 +144,7 @@ def test_every_plan_is_connected_and_keeps_what_it_does_not_report(units, monkey
     monkeypatch.setattr("balancing.component.FEW_UNITS", units)
     monkeypatch.setattr("balancing.component.MOST_POPULATION_UNITS", units)
 
-    @settings(deadline=None, max_examples=20)
+    @settings(deadline=None, max_examples=examples(20))
     @given(wishes(), st.integers(0, 1000))
     def check(task, seed):
         instance, parameters = task
@@ -338,6 +343,7 @@ class TestEdges:
 
         assert [component.n_territories for component in result.components] == [3, 2]
 
+    @pytest.mark.machine_code
     def test_discouraged_edges_become_borders_the_more_the_stronger(self):
         instance = square(activity=np.random.default_rng(2).uniform(0.5, 1.5, 256))
         river = links_across_row(instance, 7)
@@ -370,6 +376,7 @@ class TestCentres:
         )
         assert np.mean(nearest == result.alignment) > 0.6
 
+    @pytest.mark.machine_code
     def test_a_preferred_centre_draws_its_territory(self):
         instance = square()
         away = []
@@ -391,6 +398,7 @@ class TestCentres:
 
         assert result.is_feasible
 
+    @pytest.mark.machine_code
     def test_the_radius_holds_where_it_can(self):
         instance = square()
 
@@ -437,6 +445,7 @@ class TestLimits:
         assert "limit_not_met" in codes(result)
 
 
+@pytest.mark.machine_code
 @pytest.mark.usefixtures("engine")
 def test_asking_for_the_relaxations_instead_succeeds():
     instance = square(activity=np.random.default_rng(1).pareto(1.2, 256) + 0.1)
@@ -478,6 +487,7 @@ def objective_of(instance, result, objective):
     return total
 
 
+@pytest.mark.machine_code
 def test_each_objective_is_smallest_where_it_is_asked_for():
     instance = square(activity=np.random.default_rng(1).uniform(0.5, 1.5, 256))
     names = ("moment_of_inertia", "total_distance", "cut_edges")
@@ -556,6 +566,7 @@ def test_closing_every_territory_with_units_left_is_refused():
         design(instance, asked(n_territories=2, locks=lock, closed=(0, 1)), 1)
 
 
+@pytest.mark.machine_code
 def test_the_plan_does_not_depend_on_the_number_of_cores(monkeypatch):
     monkeypatch.setattr("balancing.component.FEW_UNITS", 0)
     instance = Instance(

@@ -21,6 +21,7 @@ from app.worker import work
 from tests.conftest import remove_all_rows
 from tests.constraints.ground import REGION, World, fill
 from tests.constraints.rows import Answer
+from tests.second_process import transport_to
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,8 @@ async def world(settings: Settings) -> AsyncIterator[World]:
     remove_all_rows(settings)
     database = Database.of(settings)
     application = create_app(settings)
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    transport = transport_to(application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield await fill(database, client)
     await application.state.database.close()
     await database.close()

@@ -9,6 +9,7 @@ import pytest
 
 from app.errors import InvalidInput
 from app.plans.solve import main
+from tests.conftest import ANY_VERSION
 from tests.constraints.conftest import Designer
 from tests.constraints.ground import MIDDLE, REGION, World, cell_at, line, rectangle
 from tests.constraints.rows import FERRY, NEITHER, WITH_ISLAND, feasible
@@ -204,7 +205,7 @@ async def test_a_plan_for_reps_gives_each_its_territory_when_published(
     reps = [world.reps[name] for name in ("R3", "R1", "R2")]
     plan = (await designer.by_api(rep_ids=reps, n_territories=None)).plan
 
-    await world.client.post(f"/v1/plans/{plan['id']}:publish")
+    await world.client.post(f"/v1/plans/{plan['id']}:publish", headers=ANY_VERSION)
 
     published = (await world.client.get(f"/v1/plans/{plan['id']}")).json()
     assert [row["rep"]["id"] for row in published["balance"]] == reps

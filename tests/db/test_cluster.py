@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.db import places
+from app.db import cluster, places
 from app.db.access import Access
 from app.db.cluster import ADMIN_ROLE, APPLICATION_ROLE, OWNER_ROLE, Cluster
 from app.db.migrate import newest_revision, upgrade
@@ -110,13 +110,28 @@ def _setting(cluster: Cluster, name: str) -> str:
 
 
 def _crash(cluster: Cluster) -> int:
-    """Kill the postmaster as a power cut would, and wait until it is gone."""
+    """End a server as a power cut would, and wait until its last process is gone."""
+    key, memory = (cluster.places.data / "postmaster.pid").read_text().split("\n")[6].split()
+    pid = _kill_postmaster(cluster)
+    while _is_attached(key, memory):
+        time.sleep(0.01)
+    return pid
+
+
+def _kill_postmaster(cluster: Cluster) -> int:
+    """Kill the postmaster alone, and wait until it is gone."""
     pid = cluster.status().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     while Path(f"/proc/{pid}/cmdline").exists() and _cmdline(pid):
         time.sleep(0.01)
     return pid
+
+
+def _is_attached(key: str, memory: str) -> bool:
+    """Tell whether any process still has a piece of shared memory."""
+    rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()]
+    return any(row[:2] == [key, memory] and row[6] != "0" for row in rows)
 
 
 def _cmdline(pid: int) -> bytes:
@@ -329,8 +344,9 @@ def test_a_pid_file_whose_pid_belongs_to_another_process_does_not_stop_the_start
 
 
 def test_a_session_of_a_killed_server_that_still_works_keeps_the_next_server_away(
-    made: Cluster,
+    made: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cluster, "SESSIONS_END_WITHIN_S", 1)
     # Two servers over the same files would destroy them.
     made.up()
     with _connect(made) as connection, ThreadPoolExecutor(1) as pool:
@@ -339,7 +355,7 @@ def test_a_session_of_a_killed_server_that_still_works_keeps_the_next_server_awa
         answer = pool.submit(connection.execute, endless)
         while not _has_state(session, "R"):
             time.sleep(0.01)
-        _crash(made)
+        _kill_postmaster(made)
 
         with pytest.raises(SetupError, match="shared memory"):
             made.up()

@@ -20,7 +20,8 @@ DEGREES, METRES = AREA.format(4326), AREA.format(3857)
 CELL = 0x8C309963145C1FF
 NEXT_HOUR = "tstzrange(now(), now() + interval '1 hour')"
 
-# A row for every table of the first migration; parents before children. Identities start at 1.
+# A row for every table of the first migration that is there still; parents before children.
+# Identities start at 1.
 ROWS = (
     f"""INSERT INTO rep (external_id, name, home) VALUES ('r', 'R', {POINT})""",
     f"""INSERT INTO customer (external_id, name, geom, cell) VALUES ('c', 'C', {POINT}, {CELL})""",
@@ -47,18 +48,26 @@ ROWS = (
     f"""INSERT INTO activity_delta
         (cell, class, segment, customers, work_minutes, potential, revenue)
         VALUES ({CELL}, 'C', '', 1, 1, 1, 1)""",
-    f"""INSERT INTO cell_shape VALUES ({CELL}, 9, 1, {POINT}, {DEGREES})""",
     f"""INSERT INTO measure_snapshot VALUES ('2026-01-01', {CELL}, 'C', '', 1, 1, 1, 1)""",
     # The partition is made as the first migration can: without the functions of the second.
     """CREATE TABLE plan_cell_1 PARTITION OF plan_cell FOR VALUES IN (1)""",
     f"""INSERT INTO plan_cell VALUES (1, {CELL}, 1)""",
 )
 
+# Of a table that went again: its rows follow from the ids of cells.
+DROPPED_ROWS = (f"""INSERT INTO cell_shape VALUES ({CELL}, 9, 1, {POINT}, {DEGREES})""",)
+
 # Rows of the tables that came later, where earlier rows do not bring any.
 LATER_ROWS = (
     """INSERT INTO plan_certificate VALUES (1, 'x', 1, 'x')""",
     """INSERT INTO plan_front (plan_id, run_id, facts) VALUES (1, 1, '{}')""",
     """INSERT INTO plan_front_point VALUES (1, 0, 1, 'plan', '{}')""",
+    # Its change is written into the audit.
+    """UPDATE layer SET title = title || '!'""",
+    """INSERT INTO idempotency_key (caller, key, fingerprint) VALUES ('me', 'k', 'x')""",
+    """INSERT INTO data_generation VALUES ('restored', 1)""",
+    f"""INSERT INTO geofence_cell VALUES ({CELL}, 1)""",
+    """INSERT INTO heat_state (day) VALUES ('2026-01-01')""",
 )
 
 OURS = """
@@ -130,7 +139,7 @@ def test_rows_survive_every_step_and_nothing_of_ours_is_left_at_base(empty_url: 
     before = _objects(empty_url)
 
     assert upgrade(empty_url, None, "0001") == "0001"
-    _fill(empty_url)
+    _fill(empty_url, ROWS + DROPPED_ROWS)
     first = _counts(empty_url)
 
     assert upgrade(empty_url, APPLICATION_ROLE) == newest_revision()
@@ -154,7 +163,8 @@ def test_rows_survive_every_step_and_nothing_of_ours_is_left_at_base(empty_url: 
 
     upgrade(empty_url, APPLICATION_ROLE)
     _fill(empty_url, LATER_ROWS)
-    assert _counts(empty_url) == filled
+    # The changes noted so far are gone with their table, as it should be.
+    assert _counts(empty_url).items() >= (filled | {"data_change": 1}).items()
 
     downgrade(empty_url, "base")
     left = {name for name in _objects(empty_url) - before if "alembic_version" not in name}
@@ -189,10 +199,11 @@ def test_the_application_may_use_the_tables_and_the_queue_after_an_upgrade(empty
     with _connect(empty_url.set(username=APPLICATION_ROLE)) as connection:
         for name in Base.metadata.tables:
             for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+                may = name != "audit_event" or privilege == "SELECT"
                 row = connection.execute(
                     "SELECT has_table_privilege(%s, %s)", (name, privilege)
                 ).fetchone()
-                assert row == (True,), (name, privilege)
+                assert row == (may,), (name, privilege)
         connection.execute("SET search_path TO public, jobs")
         connection.execute(
             "INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('q', 't')"

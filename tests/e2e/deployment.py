@@ -46,7 +46,7 @@ class Deployment:
         """Run `bailiwick …` to its end."""
         return subprocess.run(
             [sys.executable, "-m", "app.cli", *words],
-            env=self.environment, cwd=cwd, capture_output=True, text=True, timeout=240,
+            env=self.environment, cwd=cwd, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
 
     def get(self, path: str, **params: Any) -> httpx.Response:

@@ -21,7 +21,7 @@ def run_blocks(deployment: Deployment, document: str) -> list[str]:
         script = block.replace("http://localhost:8000", deployment.url)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
-            env=deployment.environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=280,
+            env=deployment.environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
         outputs.append(done.stdout)
@@ -50,6 +50,21 @@ def test_the_certificate_of_the_first_plan_is_checked_as_shown(deployment: Deplo
     (output,) = run_blocks(deployment, "docs/certificate.md")
 
     assert output.endswith("The certificate holds.\n")
+
+
+def test_the_commands_for_keys_work_as_shown(deployment: Deployment) -> None:
+    (output,) = run_blocks(deployment, "docs/security.md")
+
+    assert output.startswith("bw_")
+    assert "is revoked" in output
+
+
+def test_the_commands_for_operators_work_as_shown(deployment: Deployment) -> None:
+    (output,) = run_blocks(deployment, "docs/operations.md")
+
+    assert "MB, revision" in output
+    assert "is restored" in output
+    assert "rollups equal their customers" in " ".join(output.split())
 
 
 def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:

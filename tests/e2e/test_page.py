@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import REPOSITORY, Deployment
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -144,3 +144,49 @@ def test_a_link_opens_what_it_was_copied_from(
 
     assert other.get_by_test_id("heat-legend").is_visible()
     other.close()
+
+
+MAPLIBRE = REPOSITORY / "web/node_modules/maplibre-gl/dist"
+STYLE_PAGE = """
+<!doctype html><title>Style</title><div id="map" style="width: 800px; height: 600px"></div>
+<script type="module">
+  import * as maplibregl from "/maplibre/maplibre-gl.mjs";
+  maplibregl.setWorkerUrl("/maplibre/maplibre-gl-worker.mjs");
+  const map = new maplibregl.Map({ container: "map", style: "/v1/tiles/style.json?QUERY" });
+  map.on("error", (event) => console.error(event.error?.message ?? "error"));
+  map.on("idle", () => {
+    const found = map.queryRenderedFeatures({ layers: ["territories-fill"] });
+    window.codes = [...new Set(found.map((feature) => feature.properties.code))];
+  });
+</script>
+"""
+
+
+def test_the_style_opens_in_maplibre_as_it_is(browser: Browser, planned: Deployment) -> None:
+    if not MAPLIBRE.is_dir():
+        pytest.skip("needs the packages of web/ (make setup)")
+    plan = plan_in_force(planned)
+    page = browser.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    faults: list[str] = []
+    page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    document = STYLE_PAGE.replace("QUERY", f"plan_id={plan['id']}")
+    page.route(
+        "**/style-page", lambda route: route.fulfill(body=document, content_type="text/html")
+    )
+    page.route(
+        "**/maplibre/*",
+        lambda route: route.fulfill(
+            path=MAPLIBRE / route.request.url.rpartition("/")[2], content_type="text/javascript"
+        ),
+    )
+
+    page.goto(f"{planned.url}/style-page")
+    page.wait_for_function("window.codes?.length > 0")
+
+    codes = page.evaluate("window.codes")
+    page.close()
+    assert faults == []
+    assert set(codes) <= {row["code"] for row in plan["balance"]}
+    assert len(codes) > plan["n_territories"] / 2

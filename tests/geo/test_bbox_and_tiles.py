@@ -43,7 +43,9 @@ def test_a_bbox_that_is_none_is_refused(text, code):
 
 
 def test_a_bbox_in_the_wrong_order_is_refused_with_a_hint():
-    with pytest.raises(CoordinateError, match="west,south,east,north") as caught:
+    with pytest.raises(
+        CoordinateError, match="swapping longitude and latitude would fix it"
+    ) as caught:
         BoundingBox.parse("30.9,120.8,31.7,122")
     assert caught.value.facts["would_swap"] is True
 

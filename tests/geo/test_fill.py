@@ -50,6 +50,17 @@ def test_a_detailed_polygon_is_filled_as_h3_fills_it():
     assert np.array_equal(fill(shape, 7), expected)
 
 
+@pytest.mark.parametrize("stretch", [(2.0, 0.5), (0.5, 2.0)])
+def test_a_polygon_of_very_many_vertices_is_filled_piece_by_piece_as_in_one(stretch):
+    angles = np.linspace(0, 2 * np.pi, 1200, endpoint=False)
+    away = np.where(np.arange(1200) % 2, 8.0, 3.0)
+    shape = Polygon(
+        np.column_stack([20 + stretch[0] * away * np.cos(angles),
+                         10 + stretch[1] * away * np.sin(angles)])
+    )  # fmt: skip
+    assert np.array_equal(fill(shape, 3), by_brute_force(shape, 3))
+
+
 def test_a_polygon_cut_at_the_antimeridian_and_one_beyond_it_are_filled_alike():
     cut = MultiPolygon([shapely.box(177, -19, 180, -15), shapely.box(-180, -19, -178, -15)])
     beyond = shapely.box(177, -19, 182, -15)

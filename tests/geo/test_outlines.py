@@ -60,8 +60,9 @@ def test_outlines_are_right_for_any_alignment_anywhere(cells, k, seed):
     alignment = np.random.default_rng(seed).integers(0, k, len(cells))
     outlines = territory_outlines(cells, alignment, k)
     near_pole = np.abs(points_from_cells(cells)[1]).max() > 85.0
-    # An edge straight in longitude and latitude cuts a corner off where meridians meet.
-    assert_drawn_right(cells, alignment, outlines, area_error=0.2 if near_pole else 2e-3)
+    # An edge straight in longitude and latitude cuts a corner off where meridians meet: of a
+    # single cell next to a pole up to 24 %, tried over resolutions 3 to 6.
+    assert_drawn_right(cells, alignment, outlines, area_error=0.25 if near_pole else 2e-3)
 
 
 @pytest.mark.parametrize("place", NOTABLE_PLACES)

@@ -187,6 +187,36 @@ def test_the_resolution_stays_as_coarse_as_the_cells_allowed_ask():
     assert few.reachable_tolerance > many.reachable_tolerance
 
 
+@pytest.mark.parametrize("max_cells", [60, 150, 400, 1000, 2500, 6000])
+def test_a_region_is_as_fine_as_the_cells_allowed_let_it_be(max_cells):
+    cells12 = customers_near(9.0, 50.0, 3000, 1.0)
+    limits = RegionLimits(max_cells=max_cells)
+    choice = choose_resolution(cells12, np.ones(3000), 300, limits=limits)
+    assert choice.n_cells <= max_cells
+    finer = np.unique(ancestors(cells12, choice.resolution + 1))
+    assert choice.is_within_bounds or len(finer) > max_cells / 3.5
+
+
+@pytest.mark.parametrize("max_cells", [20, 200, 2000])
+def test_a_given_polygon_is_divided_as_finely_as_the_cells_allowed_let_it(max_cells):
+    cells12, box = customers_near(9.0, 50.0, 3000, 0.5), shapely.box(7, 48, 11, 52)
+    limits = RegionLimits(max_cells=max_cells)
+    choice = choose_resolution(cells12, np.ones(3000), 300, box, limits=limits)
+    wanted = choose_resolution(cells12, np.ones(3000), 300, box)
+    assert choice.n_cells <= max_cells
+    assert choice.resolution < wanted.resolution
+    assert not choice.is_within_bounds
+    finer = region_from_geometry(box, choice.resolution + 1)
+    assert len(finer.cells) > 0.9 * max_cells
+
+
+def test_a_polygon_with_too_many_cells_at_every_resolution_is_refused():
+    cells12, world = customers_near(9.0, 50.0, 100, 0.5), shapely.box(-180, -90, 180, 90)
+    with pytest.raises(RegionError) as caught:
+        choose_resolution(cells12, np.ones(100), 3, world, limits=RegionLimits(max_cells=100))
+    assert caught.value.code == "no_region"
+
+
 def test_customers_outside_a_given_polygon_do_not_count():
     inside, outside = customers_near(9.0, 50.0, 500, 0.2), customers_near(30.0, 50.0, 500, 0.01)
     work = np.append(np.ones(500), np.full(500, 100.0))

@@ -13,7 +13,8 @@ from app.activity import fold
 from app.db.scope import EVERYTHING, Scope
 from app.db.session import Database
 from app.heatmap import repository
-from app.heatmap.repository import HeatRequest, read_heat
+from app.heatmap.repository import Freshness, read_heat
+from app.heatmap.request import HeatRequest
 from app.heatmap.schemas import HeatCells, HeatCollection
 from geo.bbox import BoundingBox
 from geo.cells import CUSTOMER_RESOLUTION, ancestors, area_km2, cells_from_points, cells_to_text
@@ -161,7 +162,8 @@ async def test_nothing_there_is_an_empty_document(client: httpx.AsyncClient) -> 
     found = await heat(client, zoom=3)
     assert found == {
         "type": "FeatureCollection", "features": [], "breaks": [], "total": 0,
-        "measure": "customers", "resolution": 3,
+        "measure": "customers", "of": None, "resolution": 3,
+        "as_of": None, "generation": None, "fresh_at": None,
     }  # fmt: skip
 
 
@@ -171,11 +173,13 @@ async def test_a_limited_caller_gets_the_same_answer_over_its_own_customers(
     ground = patch(121.47, 31.23, 1.2, 7)
     _, territories = await add_plan(database, ground, quarters(ground))
     rep_id = await add_owner(database, territories[0], "Lin Mei")
-    wanted = HeatRequest("work_minutes", BoundingBox.parse("120,30,123,32"), format="cells")
+    wanted = HeatRequest(
+        "work_minutes", BoundingBox.parse("120,30,123,32"), format="cells", of="work_minutes"
+    )
     async with database.reading() as session:
-        mine = await read_heat(session, Scope(frozenset({rep_id})), wanted, 6)
-        all_of_it = await read_heat(session, EVERYTHING, wanted, 6)
-        nobody = await read_heat(session, Scope(frozenset()), wanted, 6)
+        mine = await read_heat(session, Scope(frozenset({rep_id})), wanted, 6, Freshness())
+        all_of_it = await read_heat(session, EVERYTHING, wanted, 6, Freshness())
+        nobody = await read_heat(session, Scope(frozenset()), wanted, 6, Freshness())
         own = text(
             "SELECT sum(work_minutes) FROM customer WHERE status <> 'inactive' "
             "AND cell_parent(cell, 7) IN (SELECT cell FROM plan_cell WHERE territory_id = :id)"
@@ -186,13 +190,15 @@ async def test_a_limited_caller_gets_the_same_answer_over_its_own_customers(
     assert HeatCells.model_validate_json(nobody or b"").cells == []
 
     # With all territories the two ways to compute agree cell by cell, where the plan covers all.
-    inside = HeatRequest("work_minutes", BoundingBox(121.45, 31.2, 121.5, 31.25), format="cells")
+    inside = HeatRequest(
+        "work_minutes", BoundingBox(121.45, 31.2, 121.5, 31.25), format="cells", of="work_minutes"
+    )
     for territory_id in territories[1:]:
         await add_owner(database, territory_id, f"Rep {territory_id}")
     async with database.reading() as session:
         whole_team = Scope(frozenset(range(1, 5)))
-        counted = await read_heat(session, whole_team, inside, 7)
-        rolled_up = await read_heat(session, EVERYTHING, inside, 7)
+        counted = await read_heat(session, whole_team, inside, 7, Freshness())
+        rolled_up = await read_heat(session, EVERYTHING, inside, 7, Freshness())
     one = HeatCells.model_validate_json(counted or b"")
     other = HeatCells.model_validate_json(rolled_up or b"")
     assert dict(one.cells) == pytest.approx(dict(other.cells))
@@ -227,12 +233,28 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"resolution": 1}, 422, "/query/resolution"),
     ({"resolution": 5}, 422, "/query/bbox"),
     ({"zoom": 8}, 422, "/query/bbox"),
-    ({"zoom": 3, "measure": "visit_gap"}, 422, "/query/measure"),
+    ({"zoom": 3, "measure": "gap"}, 422, "/query/measure"),
     ({"zoom": 3, "class": "Z"}, 422, "/query/class/0"),
     ({"zoom": 3, "format": "csv"}, 422, "/query/format"),
     ({"zoom": 3, "bbox": "1,2,3"}, 422, "/query/bbox"),
     ({"zoom": 3, "bbox": "31,121,32,122"}, 422, "/query/bbox"),
-    ({"zoom": 3, "tag": "key"}, 400, "/query/tag"),
+    ({"zoom": 3, "colour": "red"}, 400, "/query/colour"),
+    ({"zoom": 3, "bbox": "nan,31,122,32"}, 422, "/query/bbox"),
+    ({"zoom": "nan"}, 422, "/query/zoom"),
+    ({"zoom": 3, "status": "inactive"}, 422, "/query/status/0"),
+    ({"zoom": 3, "not_visited_days": -1}, 422, "/query/not_visited_days"),
+    ({"zoom": 3, "of": "revenue"}, 422, "/query/of"),
+    ({"zoom": 3, "measure": "hot_spot", "of": "hot_spot"}, 422, "/query/of"),
+    ({"zoom": 3, "measure": "hot_spot", "rings": 4}, 422, "/query/rings"),
+    ({"zoom": 3, "measure": "change", "rings": 1}, 422, "/query/rings"),
+    ({"zoom": 3, "from": "2026-01"}, 422, "/query/from"),
+    ({"zoom": 3, "to": "2026-01"}, 422, "/query/to"),
+    ({"zoom": 3, "measure": "change"}, 422, "/query/from"),
+    ({"zoom": 3, "measure": "change", "from": "2026-01-01"}, 422, "/query/from"),
+    ({"zoom": 3, "measure": "change", "from": "2026-13"}, 422, "/query/from"),
+    ({"zoom": 3, "measure": "change", "from": "2026-01"}, 422, "/query/from"),
+    ({"zoom": 3, "measure": "change", "from": "2026-02", "to": "2026-01"}, 422, "/query/to"),
+    ({"resolution": 7, "measure": "change", "from": "2026-01"}, 422, "/query/resolution"),
 ]
 
 

@@ -23,7 +23,7 @@ LogLines = Callable[[], list[dict[str, Any]]]
 @asynccontextmanager
 async def client_of(application: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
     await application.state.database.close()
 

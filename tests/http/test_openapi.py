@@ -1,10 +1,12 @@
 """The OpenAPI document: whole, named, and without loose ends."""
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from app.main import create_app
@@ -85,6 +87,20 @@ def _routes(application: FastAPI) -> Iterator[APIRoute]:
         for route in subject.routes:
             if isinstance(route, APIRoute):
                 yield route
+
+
+def _calls(dependant: Dependant) -> Iterator[Any]:
+    yield dependant.call
+    for inner in dependant.dependencies:
+        yield from _calls(inner)
+
+
+def test_nothing_of_a_request_is_sent_to_a_thread_by_the_framework(application: FastAPI) -> None:
+    for route in _routes(application):
+        for call in _calls(route.dependant):
+            function = call if inspect.isroutine(call) else call.__call__
+            is_coroutine = inspect.iscoroutinefunction(function)
+            assert is_coroutine or inspect.isasyncgenfunction(function), (route.path, call)
 
 
 def test_every_reference_resolves(document: dict[str, Any]) -> None:

@@ -6,8 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from app.db.session import Database
+from app.http.problems import unexpected_problem
 from app.main import create_app
 from app.settings import Settings
 from tests.http.conftest import LogLines, client_of
@@ -249,7 +252,7 @@ async def test_a_log_line_names_the_route_and_no_value_of_the_request(
     lines = [line for line in log_lines() if line["event"] == "request"]
     assert len(lines) == 1
     line = lines[0]
-    assert line["route"] == "/v1/customers/by-external-id/{external_id:path}"
+    assert line["route"] == "/v1/customers/by-external-id/{external_id}"
     assert (line["method"], line["status"], line["request_id"]) == ("PUT", 400, "id-1")
     assert line["duration_ms"] >= 0
     for private in ("Lin", "555", "secret"):
@@ -264,3 +267,18 @@ async def test_an_unknown_address_is_logged_without_its_path(
     lines = [line for line in log_lines() if line["event"] == "request"]
     assert [line["status"] for line in lines] == [404]
     assert "Ms-Lin" not in str(lines)
+
+
+async def test_a_stack_in_the_log_does_not_hold_the_values_that_the_database_refused(
+    database: Database, log_lines: LogLines
+) -> None:
+    twice = text("INSERT INTO layer (name, title) VALUES ('Zyxwvu', 'x'), ('Zyxwvu', 'x')")
+    with pytest.raises(IntegrityError, match="Zyxwvu") as caught:
+        async with database.writing() as session:
+            await session.execute(twice)
+
+    unexpected_problem(caught.value)
+
+    (line,) = log_lines()
+    assert "DETAIL: left out" in line["exception"]
+    assert "(Zyxwvu)" not in line["exception"]

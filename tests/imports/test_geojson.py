@@ -90,7 +90,7 @@ def test_properties_that_appear_late_are_taken_too(reading: Reading) -> None:
             collection(*(feature([1, 2], **{f"p{i}": 1, "id": i}) for i in range(600))),
             "too-many-columns",
         ),
-        ('{"type": "\\u0000\\ud800", "features": []}', "file-type"),
+        ('{"type": "\\u0000\\u202e", "features": []}', "file-type"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_the_reason(
@@ -125,6 +125,30 @@ def test_the_depth_counted_in_bytes_is_the_depth_of_the_document(
             pass
 
     if _depth(document) > DEEPEST:
+        with pytest.raises(InvalidInput):
+            read_all()
+    else:
+        read_all()
+
+
+@given(
+    st.text(st.characters(exclude_categories=[])),
+    st.text('\ud83d\ude00\\"\n客a', max_size=12),
+    st.integers(1, 40),
+)
+def test_half_a_surrogate_pair_is_refused_wherever_blocks_end(
+    long: str, short: str, size: int
+) -> None:
+    content = json.dumps([long, short])
+    guard = GuardedFile(io.BytesIO(content.encode()))
+
+    def read_all() -> None:
+        while guard.read(size):
+            pass
+
+    try:
+        json.dumps(json.loads(content), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
         with pytest.raises(InvalidInput):
             read_all()
     else:

@@ -14,6 +14,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.conftest import REPOSITORY, Drain
 from tests.imports.conftest import GOOD, HEADER, Import
+from tests.second_process import transport_to
 
 BAD = "B1,Swapped,31.2304,121.4737,A,5,\n"
 
@@ -252,8 +253,8 @@ async def strict_client(
     application = create_app(
         settings.model_copy(update={"auth": "on", "max_upload_bytes": 3 * 2**20})
     )
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    transport = transport_to(application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
     await application.state.database.close()
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from app.activity import refresh_work
 from app.db.session import Database
 from app.imports import job
 from app.imports.schemas import read_request
@@ -63,7 +64,7 @@ async def test_a_run_killed_after_its_merge_tells_what_the_merge_did(
         raise asyncio.CancelledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "refresh_work", die)
+        patch.setattr(job, "fold", die)
         # No beat in between may find out that the run was taken away.
         patch.setattr(execution, "HEARTBEAT_S", 60)
         with pytest.raises(asyncio.CancelledError):
@@ -76,6 +77,51 @@ async def test_a_run_killed_after_its_merge_tells_what_the_merge_did(
         assert await session.scalar(text("SELECT count(*) FROM import_fault")) == 2
         assert await session.scalar(text("SELECT sum(customers) FROM activity_cell")) == 8
         assert await session.scalar(text("SELECT count(*) FROM upload_chunk")) == 0
+
+
+async def test_the_first_customers_are_written_once_with_their_work(
+    database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "first.csv"
+    rows = [
+        f"{i},{113 + i % 37 / 500},{30 + i % 29 / 500},{'SABCD'[i % 5]},"
+        f"{('active', 'lead', 'inactive')[i % 3]}"
+        for i in range(500)
+    ]
+    path.write_text("\n".join(["id,lon,lat,class,status", *rows]))
+
+    await execute(database, settings, HANDLERS, await submit(database, settings, path))
+
+    async with database.reading() as session:
+        counted = text(
+            "SELECT count(DISTINCT xmin::text), count(*) FILTER (WHERE work_minutes > 0) "
+            "FROM customer"
+        )
+        written, working = (await session.execute(counted)).one()
+    assert written == 1
+    assert working > 200
+    # What was written is what an estimate of all comes to.
+    assert await refresh_work(database, settings.work) == 0
+
+
+async def test_later_customers_are_written_with_their_work_and_change_that_of_their_neighbours(
+    database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    for part in (range(300), range(150, 500)):
+        path = tmp_path / f"{part.start}.csv"
+        rows = [f"{i},{113 + i % 37 / 500},{30 + i % 29 / 500}" for i in part]
+        path.write_text("\n".join(["id,lon,lat", *rows]))
+        await execute(database, settings, HANDLERS, await submit(database, settings, path))
+
+    assert await refresh_work(database, settings.work) == 0
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT min(work_minutes) FROM customer")) > 0
+        summed = await session.scalar(
+            text("SELECT sum(work_minutes) FROM activity_cell WHERE resolution = 2")
+        )
+        assert summed == pytest.approx(
+            await session.scalar(text("SELECT sum(work_minutes) FROM customer"))
+        )
 
 
 async def test_a_worker_that_lost_its_run_stores_nothing(

@@ -4,7 +4,8 @@ import asyncio
 import sys
 
 from app import worker
-from app.jobs.child import run_child, work_folder
+from app.jobs.child import run_child
+from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext
 from app.settings import load_settings
 

@@ -13,7 +13,7 @@ import pytest
 
 from app.db.session import Database
 from app.errors import InvalidInput
-from app.jobs.child import ChildCrashed, run_child, work_folder
+from app.jobs.child import ChildCrashed, run_child
 from app.jobs.runs import RunContext, claim
 from app.settings import Settings
 from tests.conftest import REPOSITORY
@@ -86,7 +86,7 @@ async def test_a_child_that_takes_too_much_memory_is_ended(
 ) -> None:
     context.settings = context.settings.model_copy(update={"child_memory_bytes": 2**28})
 
-    with pytest.raises(ChildCrashed, match=r"more than 256 MB.*BAILIWICK_CHILD_MEMORY_BYTES"):
+    with pytest.raises(ChildCrashed, match=r"took \d+ MB, more than the 256 MB it may"):
         await asyncio.wait_for(run_in("swell"), 30)
 
     assert not _is_alive(await _pid(tmp_path))
@@ -139,10 +139,3 @@ def test_a_child_dies_with_its_parent_however_that_dies(tmp_path: Path) -> None:
         time.sleep(0.01)
     os.kill(pid, signal.SIGKILL)
     pytest.fail("the child outlived its parent")
-
-
-async def test_the_work_folder_is_gone_afterwards() -> None:
-    async with work_folder() as folder:
-        (folder / "big.npy").write_text("x")
-
-    assert not folder.exists()

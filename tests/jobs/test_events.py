@@ -5,7 +5,7 @@ import json
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,11 @@ import httpx
 import pytest
 from sqlalchemy import delete, text, update
 
+from app.auth import create_key
 from app.db.session import Database
 from app.db.tables import Run
-from app.errors import Unavailable
+from app.errors import TooManyRequests, Unavailable
+from app.http.streams import StreamSlots
 from app.jobs import events
 from app.jobs.queue import enqueue
 from app.jobs.runs import RunContext, claim
@@ -92,6 +94,10 @@ async def _read_some(
             if len(found) == count:
                 break
     return found
+
+
+async def _always() -> bool:
+    return True
 
 
 async def _creeping(database: Database, seconds: float) -> int:
@@ -290,7 +296,7 @@ async def test_a_stream_outlives_a_database_that_is_away_for_a_moment(
     monkeypatch.setattr(events, "_read", fail_twice)
 
     stopping = events.anyio.Event()
-    async with aclosing(events._follow(database, run_id, 0, stopping)) as stream:
+    async with aclosing(events._follow(database, run_id, 0, stopping, _always)) as stream:
         first = await asyncio.wait_for(anext(stream), 5)
 
     assert (first.id, n_failures) == ("1", 0)
@@ -302,9 +308,43 @@ async def test_a_stream_is_closed_after_a_while_so_that_its_key_is_asked_for_aga
     monkeypatch.setattr(events, "LONGEST_STREAM_S", 0.4)
     stopping = events.anyio.Event()
 
-    told = [e async for e in events._follow(database, await enqueued(), 0, stopping)]
+    told = [e async for e in events._follow(database, await enqueued(), 0, stopping, _always)]
 
     assert [event.id for event in told] == ["1"]
+
+
+async def test_a_stream_ends_soon_after_its_key_is_revoked(
+    settings: Settings, database: Database, enqueued: Enqueue
+) -> None:
+    run_id = await enqueued()
+    async with database.writing() as session:
+        key = await create_key(session, "planner", "planner")
+    headers = {"Authorization": f"Bearer {key}"}
+    with server(settings, BAILIWICK_AUTH="on") as (_, address):
+        async with httpx.AsyncClient(base_url=address, headers=headers, timeout=30) as client:
+            async with client.stream("GET", f"/v1/runs/{run_id}/events") as answer:
+                lines = answer.aiter_lines()
+                assert await anext(lines) == "id: 1"
+                async with database.writing() as session:
+                    await session.execute(text("UPDATE api_key SET revoked_at = now()"))
+                async with asyncio.timeout(3 * events.ASKED_AGAIN_S):
+                    rest = [line async for line in lines]
+    assert "event: end" not in rest
+
+
+def test_one_caller_leaves_event_streams_to_the_others() -> None:
+    slots = StreamSlots(8)
+    with ExitStack() as open_streams:
+        for _ in range(2):
+            open_streams.enter_context(slots.taken("one"))
+        with pytest.raises(TooManyRequests), slots.taken("one"):
+            pass
+        for other in ("b", "b", "c", "c", "d", "d"):
+            open_streams.enter_context(slots.taken(other))
+        with pytest.raises(Unavailable), slots.taken("e"):
+            pass
+    with slots.taken("one"):
+        pass
 
 
 # Refused
@@ -335,16 +375,19 @@ async def test_streams_above_the_limit_are_refused_until_one_ends(
     http: httpx.AsyncClient, settings: Settings, enqueued: Enqueue
 ) -> None:
     run_id = await enqueued()
-    with server(settings, BAILIWICK_MAX_EVENT_STREAMS="2") as (_, address):
+    # A quarter of them is what one caller may have.
+    with server(settings, BAILIWICK_MAX_EVENT_STREAMS="8") as (_, address):
         url = f"{address}/v1/runs/{run_id}/events"
         async with http.stream("GET", url) as one, http.stream("GET", url) as two:
             refused = await http.get(url)
             assert (one.status_code, two.status_code) == (200, 200)
-            assert refused.status_code == 503
+            assert refused.status_code == 429
             assert refused.headers["Content-Type"] == "application/problem+json"
             assert refused.headers["Retry-After"]
             # What is refused itself takes no place.
-            assert (await http.get(f"{address}/v1/runs/999/events")).status_code == 503
+            assert (await http.get(f"{address}/v1/runs/999/events")).status_code == 429
+        # The service learns a moment later that its clients are gone.
+        await _wait_for_place(http, url)
         for _ in range(3):
             assert (await http.get(f"{address}/v1/runs/999/events")).status_code == 404
         await _wait_for_place(http, url)

@@ -9,13 +9,13 @@ import pytest
 from procrastinate import App
 from sqlalchemy import text, update
 
-from app.db.session import Database
+from app.db.session import NOBODY, Acting, Database
 from app.db.tables import ImportFault, Layer, Run
 from app.errors import Fault, InvalidInput, StaleRun, Unavailable
 from app.jobs import execution
 from app.jobs.execution import execute
-from app.jobs.runs import MAX_ATTEMPTS, RunContext, claim
-from app.jobs.sweeping import sweep
+from app.jobs.runs import INTERRUPTED_OFTEN, MAX_ATTEMPTS, RunContext, claim
+from app.jobs.sweeping import Watch, sweep
 from app.settings import Settings
 from tests.jobs.conftest import Enqueue, jobs_of, run_of
 
@@ -253,7 +253,7 @@ async def test_an_unexpected_error_is_kept_without_its_text(
     assert "hunter2" in logged
 
 
-async def test_a_run_that_loses_the_database_is_left_for_the_sweeper(
+async def test_a_run_that_loses_the_database_goes_back_to_the_queue_when_it_is_there_again(
     database: Database, settings: Settings, enqueued: Enqueue
 ) -> None:
     async def lose(context: RunContext) -> None:
@@ -261,7 +261,24 @@ async def test_a_run_that_loses_the_database_is_left_for_the_sweeper(
 
     run = await _execute(database, settings, await enqueued(), lose)
 
-    assert (run.state, run.error) == ("running", None)
+    assert (run.state, run.error, run.attempts) == ("queued", None, 0)
+
+
+async def test_a_run_interrupted_again_and_again_counts_its_attempts(
+    database: Database, settings: Settings, enqueued: Enqueue
+) -> None:
+    run_id = await enqueued()
+
+    async def lose(context: RunContext) -> None:
+        raise Unavailable("The database does not answer.")
+
+    for _ in range(INTERRUPTED_OFTEN):
+        run = await _execute(database, settings, run_id, lose)
+
+    assert run.attempts >= MAX_ATTEMPTS
+    assert run.state == "failed"
+    assert run.error is not None
+    assert run.error["type"] == "/problems/quarantined"
 
 
 async def test_a_run_taken_over_ends_its_first_handler_and_not_the_run(
@@ -420,6 +437,7 @@ async def test_a_run_is_given_up_after_its_last_attempt(
     run = await run_of(database, run_id)
     assert (run.state, run.attempts) == ("failed", MAX_ATTEMPTS)
     assert run.error is not None
+    assert run.error is not None
     assert run.error["type"] == "/problems/quarantined"
     assert await jobs_of(database, run_id) == 0
 
@@ -458,6 +476,28 @@ async def test_a_queued_run_whose_job_was_lost_gets_another(
     assert [await jobs_of(database, run_id) for run_id in (lost, waiting)] == [1, 1]
 
 
+def test_a_sweeper_that_was_itself_away_judges_nobody_for_one_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = 100.0
+    monkeypatch.setattr("app.jobs.sweeping.time.monotonic", lambda: clock)
+    watch = Watch(stalled_after_s=30)
+    rounds = []
+    for passed_s in (5, 5, 16, 5, 40, 40, 40, 5):
+        clock += passed_s
+        rounds.append(watch.was_away())
+    assert rounds == [False, False, True, False, True, False, True, False]
+
+
+async def test_a_writer_that_freezes_is_cut_off_before_its_locks_matter(
+    database: Database,
+) -> None:
+    for acting in (NOBODY, Acting(actor="me")):
+        async with database.writing(acting) as session:
+            limit = await session.scalar(text("SHOW idle_in_transaction_session_timeout"))
+        assert limit == "15s"
+
+
 async def test_two_sweepers_at_once_queue_a_run_once(
     database: Database, settings: Settings, queue: App, enqueued: Enqueue
 ) -> None:
@@ -480,3 +520,42 @@ async def test_a_context_needs_no_more_than_a_run(
     assert (context.kind, context.parameters, context.layer_id, context.requested_by) == (
         "test", {"a": 1}, layer_id, "me",
     )  # fmt: skip
+
+
+# A worker that is asked to stop
+
+
+@pytest.mark.parametrize(
+    ("cancels", "state", "jobs"), [(False, "queued", 2), (True, "cancelled", 1)]
+)
+async def test_a_worker_that_stops_gives_its_run_back_at_once(
+    database: Database,
+    settings: Settings,
+    enqueued: Enqueue,
+    cancels: bool,
+    state: str,
+    jobs: int,
+) -> None:
+    run_id = await enqueued()
+    has_begun = asyncio.Event()
+
+    async def last_for_ever(context: RunContext) -> None:
+        if cancels:
+            async with database.writing() as session:
+                await session.execute(
+                    update(Run).where(Run.id == run_id).values(cancel_requested=True)
+                )
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    work = asyncio.create_task(execute(database, settings, {"test": last_for_ever}, run_id))
+    await has_begun.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+
+    run = await run_of(database, run_id)
+    assert (run.state, run.attempts) == (state, 0), "to be asked to stop is no failed attempt"
+    assert run.fencing_token == 2, "what is still on its way is written by nobody"
+    # The job of the worker that stopped is removed by the queue itself.
+    assert await jobs_of(database, run_id) == jobs

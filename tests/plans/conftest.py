@@ -1,6 +1,8 @@
 """A few hundred customers in and around one city, and plans designed from them for real."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +12,8 @@ from sqlalchemy import text
 
 from app.activity import fold
 from app.db.session import Database
+from app.jobs.child import run_child
+from app.jobs.runs import RunContext
 from geo.cells import cells_from_points
 from tests.conftest import Drain
 
@@ -57,6 +61,35 @@ async def customers(database: Database) -> int:
 async def layer_id(client: httpx.AsyncClient) -> int:
     answer = await client.post("/v1/layers", json={"name": "all"})
     return int(answer.json()["id"])
+
+
+@pytest.fixture(scope="session")
+def designs() -> dict[bytes, dict[str, bytes]]:
+    """What children left, by what they were given."""
+    return {}
+
+
+@pytest.fixture
+def designed_once(designs: dict[bytes, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each plan designed once, for tests of what becomes of a plan.
+
+    Equal input gives the equal plan: that is for test_design and test_determinism to show.
+    """
+
+    async def run_once(context: RunContext, module: str, folder: Path, *window: float) -> None:
+        given = _files(folder)
+        key = hashlib.sha256(repr(sorted(given.items())).encode()).digest()
+        if key not in designs:
+            await run_child(context, module, folder, *window)
+            designs[key] = _files(folder)
+        for name, content in designs[key].items():
+            (folder / name).write_bytes(content)
+
+    monkeypatch.setattr("app.plans.job.run_child", run_once)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.plans.alignment import pack, unpack
+from app.db.alignment import pack, unpack
 
 
 @given(

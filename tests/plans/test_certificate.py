@@ -18,6 +18,8 @@ from geo.certificate_checker import check, read
 from tests.ground import put_in_force
 from tests.plans.conftest import DesignPlan
 
+pytestmark = pytest.mark.usefixtures("designed_once")
+
 
 @pytest.fixture
 async def plan(

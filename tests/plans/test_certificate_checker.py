@@ -3,6 +3,7 @@
 import ast
 import copy
 import gzip
+import io
 import json
 import re
 import shutil
@@ -192,6 +193,22 @@ def _miscount_the_links(document: Document) -> None:
     document["cut_edges"] -= 1
 
 
+def _take_something_away_from_a_cell(document: Document) -> None:
+    document["activity"]["work_minutes"][0] = -1.0
+
+
+def _lower_a_limit(document: Document) -> None:
+    document["limits"][1]["max"] = 1.0
+
+
+def _drop_the_bound(document: Document) -> None:
+    document["objective"]["bound"] = None
+
+
+def _drop_the_gap(document: Document) -> None:
+    document["objective"]["gap"] = None
+
+
 TAMPERINGS = [
     (_move_a_cell, "every cell once", "has"),
     (_swap_sums, "sums, totals and imbalances", "T01"),
@@ -216,6 +233,10 @@ TAMPERINGS = [
     (_shift_the_targets, "sums, totals and imbalances", "the targets of work_minutes"),
     (_tighten_the_tolerance, "tolerances and limits, or a violation", "no violation says so"),
     (_miscount_the_links, "cut edges", "links are between territories"),
+    (_take_something_away_from_a_cell, "sums, totals and imbalances", "has -1.0 work_minutes"),
+    (_lower_a_limit, "tolerances and limits, or a violation", "outside of its limits"),
+    (_drop_the_bound, "lower bound (cells x territories)", "there is no bound"),
+    (_drop_the_gap, "lower bound (cells x territories)", "there is no gap"),
 ]
 
 
@@ -244,6 +265,24 @@ def test_a_moved_cell_is_caught_even_when_it_is_counted_where_it_went(good: Docu
 
     assert f"cell {document['cells'][number]} of T03 hangs from" in faults[0]
     assert "another territory" in faults[0]
+
+
+def test_a_centre_of_distances_is_one_of_the_territorys_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = make_certificate(tmp_path, monkeypatch, objective="total_distance")
+    document["territories"][0]["centre_cell"] = len(document["cells"]) - 1
+
+    assert "a centre that is none of its cells" in faults_of(document)["centres"][0]
+
+
+def test_the_number_of_cut_edges_is_the_objective_where_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = make_certificate(tmp_path, monkeypatch, objective="cut_edges")
+    document["objective"]["value"] -= 1
+
+    assert "cut edges, not" in faults_of(document)["objective"][0]
 
 
 def test_cells_of_two_resolutions_touch_where_a_neighbour_of_the_finer_lies_in_the_coarser() -> (
@@ -279,6 +318,8 @@ def test_cells_of_two_resolutions_touch_where_a_neighbour_of_the_finer_lies_in_t
         lambda document: document.update(cells=[]),
         lambda document: document.update(territories=None),
         lambda document: document["objective"].update(name="beauty"),
+        lambda document: document["projection"].update(name="mercator"),
+        lambda document: document["totals"].append(0.0),
     ],
 )
 def test_a_file_of_another_form_is_unreadable(good: Document, spoil: Any) -> None:
@@ -354,6 +395,35 @@ def test_the_command_tells_an_unreadable_file_from_a_false_one(tmp_path: Path) -
     assert broken.returncode == missing.returncode == 2
     assert "cannot be checked" in broken.stderr
     assert json.loads(missing.stdout)["verdict"] == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "status", "said"),
+    [
+        (None, [], 0, "The certificate holds."),
+        (None, ["--json", "--skip-bound"], 0, '"verdict": "holds"'),
+        (b"{}", ["--json"], 2, '"verdict": "unreadable"'),
+        (b"\x1f\x8bnonsense", [], 2, "cannot be checked: broken gzip"),
+    ],
+)
+def test_the_installed_command_reads_standard_input(
+    good: Document,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    data: bytes | None,
+    options: list[str],
+    status: int,
+    said: str,
+) -> None:
+    given = io.TextIOWrapper(io.BytesIO(json.dumps(good).encode() if data is None else data))
+    monkeypatch.setattr(sys, "stdin", given)
+    monkeypatch.setattr(sys, "argv", ["bailiwick-check", "-", *options])
+
+    with pytest.raises(SystemExit) as end:
+        certificate_checker.main()
+
+    assert end.value.code == status
+    assert said in "".join(capsys.readouterr())
 
 
 def test_the_code_shown_in_the_documents_checks_what_it_says(good: Document) -> None:

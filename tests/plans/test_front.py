@@ -30,9 +30,11 @@ from app.plans.front_store import get_front, ladder
 from app.plans.request import PlanRequest, Tolerances
 from app.settings import Settings
 from geo.certificate_checker import check, read
-from tests.conftest import Drain
+from tests.conftest import ANY_VERSION, Drain
 from tests.ground import put_in_force
 from tests.plans.conftest import DesignPlan, add_customers
+
+pytestmark = pytest.mark.usefixtures("designed_once")
 
 MakeFront = Callable[[int], Awaitable[dict[str, Any]]]
 
@@ -134,7 +136,9 @@ async def test_a_member_can_be_published_and_then_disruption_is_an_axis(
 ) -> None:
     first = await make_front(plan["id"])
     member = next(point for point in first["points"] if point["kind"] == "member")
-    assert (await client.post(f"{member['href']}:publish", json={})).status_code == 201
+    assert (
+        await client.post(f"{member['href']}:publish", json={}, headers=ANY_VERSION)
+    ).status_code == 201
 
     front = await make_front(plan["id"])
 
@@ -154,7 +158,9 @@ async def test_a_member_can_be_published_and_then_disruption_is_an_axis(
 async def test_the_plan_in_force_is_compared_with_itself(
     client: httpx.AsyncClient, plan: dict[str, Any], make_front: MakeFront
 ) -> None:
-    assert (await client.post(f"/v1/plans/{plan['id']}:publish", json={})).status_code == 201
+    assert (
+        await client.post(f"/v1/plans/{plan['id']}:publish", json={}, headers=ANY_VERSION)
+    ).status_code == 201
 
     front = await make_front(plan["id"])
 
@@ -174,7 +180,7 @@ async def test_a_second_front_replaces_the_first_and_keeps_what_somebody_touched
     first = await make_front(plan["id"])
     members = [point["plan_id"] for point in first["points"] if point["kind"] == "member"]
     kept = members[0]
-    await client.post(f"/v1/plans/{kept}:publish", json={})
+    await client.post(f"/v1/plans/{kept}:publish", json={}, headers=ANY_VERSION)
     await add_customers(database, 113 + np.zeros(5), 30.5 + np.zeros(5), prefix="N")
 
     front = await make_front(plan["id"])

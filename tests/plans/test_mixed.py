@@ -15,8 +15,12 @@ from app.db.session import Database
 from app.main import create_app
 from app.settings import Settings
 from geo.tiles import tile_at
+from tests.conftest import ANY_VERSION
 from tests.plans.checks import cell_of, cells_by_territory, is_contiguous_mixed
 from tests.plans.conftest import DesignPlan, add_customers
+from tests.second_process import transport_to
+
+pytestmark = pytest.mark.usefixtures("designed_once")
 
 TOWN = (113.0, 30.5)
 ZOOM = 14
@@ -53,7 +57,7 @@ async def mixed(
     lon, lat = plan["balance"][0]["label_point"]
     rep = {"external_id": "R", "name": "R", "home_lon": lon, "home_lat": lat}
     assert (await client.post("/v1/reps", json=rep)).status_code == 201
-    assert (await client.post(f"{href}:publish")).status_code == 201
+    assert (await client.post(f"{href}:publish", headers=ANY_VERSION)).status_code == 201
     cells = dict((await client.get(f"{href}/cells")).json()["cells"])
     async with database.reading() as session:
         rows = await session.execute(text("SELECT id, ST_X(geom), ST_Y(geom) FROM customer"))
@@ -106,11 +110,11 @@ async def test_the_rep_of_a_mixed_plan_sees_exactly_its_customers(
     async with database.writing() as session:
         key = await create_key(session, "R", "rep", own["rep"]["id"])
     application = create_app(settings.model_copy(update={"auth": "on"}))
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    transport = transport_to(application)
     headers = {"Authorization": f"Bearer {key}"}
     wanted = {n for n, lon, lat in mixed.customers if mixed.code_of(lon, lat) == own["code"]}
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://test", headers=headers
+        transport=transport, base_url="http://localhost", headers=headers
     ) as rep:
         listed = (await rep.get("/v1/customers", params={"limit": 1000})).json()["items"]
         heat = (

@@ -9,8 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from app.db.session import Database
+from tests.conftest import ANY_VERSION
 from tests.plans.checks import cell_of
 from tests.plans.conftest import DesignPlan, add_customers
+
+pytestmark = pytest.mark.usefixtures("designed_once")
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ async def other_plan_id(plan_id: int, layer_id: int, design_plan: DesignPlan) ->
 
 
 async def publish(client: httpx.AsyncClient, plan_id: int, **body: Any) -> httpx.Response:
-    return await client.post(f"/v1/plans/{plan_id}:publish", json=body)
+    return await client.post(f"/v1/plans/{plan_id}:publish", json=body, headers=ANY_VERSION)
 
 
 async def test_a_published_plan_is_in_force(
@@ -219,7 +222,9 @@ async def test_a_publication_that_has_not_begun_can_be_withdrawn(
     later = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     await publish(client, other_plan_id, effective_from=later)
 
-    assert (await client.post(f"/v1/plans/{other_plan_id}:withdraw")).status_code == 204
+    assert (
+        await client.post(f"/v1/plans/{other_plan_id}:withdraw", headers=ANY_VERSION)
+    ).status_code == 204
 
     params = {
         "lon": 113.0,
@@ -229,7 +234,9 @@ async def test_a_publication_that_has_not_begun_can_be_withdrawn(
     (item,) = (await client.get("/v1/territories/at", params=params)).json()["items"]
     assert item["plan_id"] == plan_id
     assert (await client.get(f"/v1/plans/{other_plan_id}")).json()["state"] == "draft"
-    assert (await client.post(f"/v1/plans/{plan_id}:withdraw")).status_code == 409
+    assert (
+        await client.post(f"/v1/plans/{plan_id}:withdraw", headers=ANY_VERSION)
+    ).status_code == 409
     assert (await publish(client, other_plan_id)).is_success
 
 
@@ -240,7 +247,7 @@ async def test_a_rep_with_territories_cannot_be_deleted(
     rep_id = (await client.post("/v1/reps", json=rep)).json()["id"]
     await publish(client, plan_id)
 
-    answer = await client.delete(f"/v1/reps/{rep_id}")
+    answer = await client.delete(f"/v1/reps/{rep_id}", headers=ANY_VERSION)
 
     assert answer.status_code == 409
     assert answer.json()["errors"][0]["code"] == "in-use"

@@ -10,7 +10,11 @@ from app.auth import create_key
 from app.db.session import Database
 from app.main import create_app
 from app.settings import Settings
+from tests.conftest import ANY_VERSION
 from tests.plans.conftest import DesignPlan
+from tests.second_process import transport_to
+
+pytestmark = pytest.mark.usefixtures("designed_once")
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ async def published(
     lon, lat = (await client.get(href)).json()["balance"][0]["label_point"]
     rep = {"external_id": "R", "name": "R", "home_lon": lon, "home_lat": lat}
     assert (await client.post("/v1/reps", json=rep)).status_code == 201
-    assert (await client.post(f"{href}:publish")).status_code == 201
+    assert (await client.post(f"{href}:publish", headers=ANY_VERSION)).status_code == 201
     plan: dict[str, Any] = (await client.get(href)).json()
     return plan
 
@@ -36,10 +40,10 @@ async def rep(
     async with database.writing() as session:
         key = await create_key(session, "R", "rep", published["balance"][0]["rep"]["id"])
     application = create_app(settings.model_copy(update={"auth": "on"}))
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    transport = transport_to(application)
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://test", headers=headers
+        transport=transport, base_url="http://localhost", headers=headers
     ) as client:
         yield client
     await application.state.database.close()

@@ -7,6 +7,7 @@ import pytest
 
 from app.db.session import Database
 from app.db.tables import TerritoryOwner
+from tests.conftest import ANY_VERSION
 from tests.ground import ALWAYS, put_in_force
 
 FULL = {
@@ -138,11 +139,11 @@ async def test_deleting_a_rep_leaves_its_team_without_manager(client: httpx.Asyn
     head = await _put(client, "head")
     rep = await _put(client, "rep", manager_id=head["id"])
 
-    assert (await client.delete(f"/v1/reps/{head['id']}")).status_code == 204
+    assert (await client.delete(f"/v1/reps/{head['id']}", headers=ANY_VERSION)).status_code == 204
 
     assert (await client.get(f"/v1/reps/{rep['id']}")).json()["manager_id"] is None
     assert (await client.get(f"/v1/reps/{head['id']}")).status_code == 404
-    assert (await client.delete(f"/v1/reps/{head['id']}")).status_code == 404
+    assert (await client.delete(f"/v1/reps/{head['id']}", headers=ANY_VERSION)).status_code == 404
 
 
 async def test_a_rep_who_was_ever_responsible_stays_known(
@@ -155,7 +156,7 @@ async def test_a_rep_who_was_ever_responsible_stays_known(
             TerritoryOwner(territory_id=plan.territories["T01"], rep_id=head["id"], during=ALWAYS)
         )
 
-    answer = await client.delete(f"/v1/reps/{head['id']}")
+    answer = await client.delete(f"/v1/reps/{head['id']}", headers=ANY_VERSION)
 
     assert answer.status_code == 409
     assert (await client.get(f"/v1/reps/{head['id']}")).status_code == 200

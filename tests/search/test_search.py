@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -13,11 +14,13 @@ from sqlalchemy import Select, text
 
 from app.db import scope as scopes
 from app.db.session import Database
-from app.db.spatial import geography
-from app.db.tables import Customer
+from app.db.spatial import LEAST_COORDINATE, SPHERE_M, Anchor, anchor_of, geography
+from app.db.tables import Customer, Rep, TerritoryOwner
 from app.search.repository import nearest
 from app.search.schemas import FoundCustomers
 from app.settings import Settings
+from geo.sphere import unit_vectors
+from tests.ground import ALWAYS, BEIJING, PAST, SHANGHAI, put_in_force
 from tests.search.crowd import add_customers, analyze
 
 WGS84 = Geod(ellps="WGS84")
@@ -37,12 +40,13 @@ def metres(lon: float, lat: float, lons: Floats, lats: Floats) -> Floats:
     return np.asarray(WGS84.inv(*here, lons, lats)[2])
 
 
-async def explain(database: Database, statement: Select[Any]) -> str:
+async def explain(database: Database, statement: Select[Any], **more: Any) -> str:
     """The plan of a statement, as the application's own role and session would run it."""
-    compiled = statement.compile(database.engine.sync_engine)
+    engine = database.engine.sync_engine
+    sent = statement.compile(engine).construct_expanded_state(more)
     async with database.reading() as session:
         connection = await session.connection()
-        lines = await connection.exec_driver_sql(f"EXPLAIN {compiled}", compiled.construct_params())
+        lines = await connection.exec_driver_sql(f"EXPLAIN {sent.statement}", sent.parameters)
         return "\n".join(line for (line,) in lines)
 
 
@@ -115,6 +119,86 @@ async def test_the_nearest_are_found_where_sphere_and_ellipsoid_disagree(
     assert [c["external_id"] for c in answer] == [f"C{i}" for i in range(20)]
 
 
+# A customer, a place, and how far apart they are: where single precision is fine and angles are
+# compared with a tolerance, the index of PostGIS gives wrong orders.
+ALMOST_THERE = [
+    ((180.0, 10.0), (-180.0, 10.0), 0.0),
+    ((-180.0, 10.0), (180.0, 10.0), 0.0),
+    ((180.0, 10.0), (180.0 - 1e-12, 10.0), 0.0),
+    ((-180.0, 10.0), (-180.0 + 1e-10, 10.0), 0.0),
+    ((-180.0 + 1e-7, 10.0), (180.0 - 1e-7, 10.0), 0.0),
+    ((0.0, 51.5), (1e-13, 51.5), 0.0),
+    ((90.0, 23.8), (90.0 + 1e-12, 23.8), 0.0),
+    ((36.8, 0.0), (36.8, 1e-13), 0.0),
+    ((0.0, 90.0), (50.0, 90.0), 0.0),
+    ((0.0, 90.0), (0.0, 90.0 - 1e-12), 0.0),
+    ((37.0, -90.0), (0.0, -90.0 + 1e-13), 0.0),
+    ((0.0, 51.5), (0.001, 51.5), 69.4),
+    ((180.0, 10.0), (-179.999, 10.0), 109.6),
+]
+
+
+@pytest.mark.parametrize(("stored", "asked", "metres_apart"), ALMOST_THERE)
+async def test_a_customer_is_found_from_where_it_is_however_that_is_written(
+    client: httpx.AsyncClient,
+    database: Database,
+    stored: tuple[float, float],
+    asked: tuple[float, float],
+    metres_apart: float,
+) -> None:
+    await add_customers(database, np.array([stored[0]]), np.array([stored[1]]))
+    lon, lat = asked
+
+    near = await found(client, "radius", lon=lon, lat=lat, radius_m=200)
+    first = await found(client, "nearest", lon=lon, lat=lat)
+    points = [{"lon": 121.4, "lat": 31.2}, {"lon": lon, "lat": lat}]
+    batch = await client.post("/v1/search/nearest:batch", json={"points": points})
+
+    assert [customer["distance_m"] for customer in near] == [metres_apart]
+    assert first == near
+    assert batch.status_code == 200, batch.text
+    assert [len(item["features"]) for item in batch.json()["items"]] == [1, 1]
+    assert batch.json()["items"][1]["features"][0]["properties"] == near[0]
+
+
+def test_the_index_is_asked_from_the_place_itself_or_from_beside_it() -> None:
+    assert anchor_of(*SHANGHAI) == Anchor(*SHANGHAI, shift_m=0)
+    for lon, lat in [(0.0, 51.5), (-180.0, 10.0), (12.0, 90.0), (90.0, 0.0), (-90.0001, -0.001)]:
+        anchor = anchor_of(lon, lat)
+        here, beside = unit_vectors(np.array([lon, anchor.lon]), np.array([lat, anchor.lat]))
+        assert np.abs(beside).min() >= LEAST_COORDINATE
+        assert 0 < anchor.shift_m < 300
+        assert np.isclose(np.linalg.norm(beside - here) * SPHERE_M, anchor.shift_m, rtol=1e-6)
+
+
+def crowd_of_islands() -> tuple[Floats, Floats]:
+    """Three hundred customers within a few kilometres, in three groups."""
+    rng = np.random.default_rng(3)
+    centres = np.repeat([[121.4, 31.2], [121.6, 31.0], [120.6, 31.3]], 100, axis=0)
+    places = centres + rng.normal(0, 0.02, centres.shape)
+    return places[:, 0], places[:, 1]
+
+
+async def test_the_nearest_of_a_far_crowd_are_exact_alone_and_in_a_batch(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    lons, lats = crowd_of_islands()
+    await add_customers(database, lons, lats)
+    places = [(-58.6, -31.2), (2.3, 48.8), (-180.0, -90.0), (121.4, 31.2), (0.0, 0.0)]
+
+    points = [{"lon": lon, "lat": lat} for lon, lat in places]
+    batch = await client.post("/v1/search/nearest:batch", json={"points": points, "k": 3})
+
+    assert batch.status_code == 200, batch.text
+    for (lon, lat), item in zip(places, batch.json()["items"], strict=True):
+        distance = metres(lon, lat, lons, lats)
+        expected = [f"C{i}" for i in np.argsort(distance, kind="stable")[:3]]
+        alone = await found(client, "nearest", lon=lon, lat=lat, k=3)
+        together = [feature["properties"] for feature in item["features"]]
+        assert [customer["external_id"] for customer in alone] == expected
+        assert together == alone
+
+
 async def test_every_filter_narrows_the_search(
     client: httpx.AsyncClient, database: Database
 ) -> None:
@@ -181,7 +265,7 @@ async def test_search_reads_the_index_in_the_order_of_distance(
     here = geography(121.4, 31.2)
     scope = scopes.customers(scopes.EVERYTHING)
     for conditions in ([scope, Customer.geog.ST_DWithin(here, 3000)], [scope]):
-        explained = await explain(database, nearest(here, conditions, 50))
+        explained = await explain(database, nearest(here, here, conditions, 50))
         assert "Index Scan using ix_customer_geog" in explained, explained
         assert "Order By: (geog <->" in explained
         assert "Seq Scan" not in explained
@@ -226,3 +310,30 @@ async def test_swapped_coordinates_are_named(client: httpx.AsyncClient) -> None:
 async def test_an_unknown_parameter_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/search/nearest", params={"lon": 0, "lat": 0, "radius_m": 5})
     assert answer.status_code == 400
+
+
+async def test_a_rep_s_customers_are_those_of_the_territories_they_own_now(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    plan = await put_in_force(database)
+    places = np.array([SHANGHAI, BEIJING, SHANGHAI])
+    await add_customers(database, places[:, 0], places[:, 1])
+    async with database.writing() as session:
+        reps = [Rep(external_id=name, name=name) for name in ("now", "before", "other")]
+        session.add_all(reps)
+        await session.flush()
+        now, before, other = (rep.id for rep in reps)
+        own, foreign = plan.territories["T01"], plan.territories["T02"]
+        session.add_all(
+            [
+                TerritoryOwner(territory_id=own, rep_id=now, during=ALWAYS),
+                TerritoryOwner(territory_id=foreign, rep_id=before, during=PAST),
+            ]
+        )
+
+    async def ids(**query: Any) -> list[str]:
+        answer = await found(client, "nearest", lon=121, lat=31, **query)
+        return sorted(customer["external_id"] for customer in answer)
+
+    assert await ids(rep_id=now) == ["C0", "C2"]
+    assert await ids(rep_id=before) == await ids(rep_id=other) == await ids(rep_id=4711) == []

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import func, insert, text
 from sqlalchemy.dialects.postgresql import Range
 
+from app.db.alignment import pack
 from app.db.session import Database, WriteSession
 from app.db.tables import Layer, Plan, Publication, Rep, Territory, TerritoryOwner
 from geo.cells import cells_from_points, points_from_cells
@@ -50,7 +51,8 @@ async def add_plan(
         )
         plan_id = await _inserted(
             session, Plan, layer_id=layer_id, name="Test", parameters={}, resolutions=[7],
-            n_territories=n, n_cells=len(cells), alignment=b"", scores={}, manifest={},
+            n_territories=n, n_cells=len(cells), alignment=pack(cells, alignment), scores={},
+            manifest={}, state="published" if is_published else "draft",
         )  # fmt: skip
         territories = []
         for ordinal, (outline, overview) in enumerate(zip(outlines, overviews, strict=True)):

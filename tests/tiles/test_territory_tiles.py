@@ -97,8 +97,10 @@ async def test_a_limited_caller_sees_its_own_territories_only(database: Database
     rep_id = await add_owner(database, territories[2], "Lin Mei")
     scope, tile = Scope(frozenset({rep_id})), tile_at(*HERE, 6)
     async with database.reading() as session:
-        drawn = await territory_tiles.read_tile(session, scope, plan_id, *tile)
-        nothing = await territory_tiles.read_tile(session, Scope(frozenset()), plan_id, *tile)
+        drawn = await territory_tiles.read_tile(session, scope, plan_id, *tile, fewest=1)
+        nothing = await territory_tiles.read_tile(
+            session, Scope(frozenset()), plan_id, *tile, fewest=1
+        )
         assert [f["id"] for f in decode(drawn)] == [territories[2]]
         assert nothing == b""
         assert await territory_tiles.bounds(session, Scope(frozenset()), plan_id) is None

@@ -7,6 +7,7 @@ import pytest
 
 from app.db.session import Database
 from geo.tiles import tile_at
+from tests.conftest import ANY_VERSION
 from tests.search.crowd import add_customers
 from tests.tiles.ground import add_plan, patch, quarters
 
@@ -23,8 +24,8 @@ async def test_tilejson_says_where_the_tiles_are_and_what_they_hold(
 
     document = answer.json()
     assert document["tilejson"] == "3.0.0"
-    address = f"http://test/v1/tiles/territories/{{z}}/{{x}}/{{y}}.mvt?plan_id={plan_id}"
-    assert document["tiles"] == [address]
+    address = f"http://localhost/v1/tiles/territories/{{z}}/{{x}}/{{y}}.mvt?plan_id={plan_id}&v="
+    assert document["tiles"][0].startswith(address)
     assert document["minzoom"] == 0
     west, south, east, north = document["bounds"]
     assert west == pytest.approx(120.47, abs=0.1)
@@ -64,7 +65,7 @@ async def test_a_tile_that_has_not_changed_is_not_sent_again(
     assert first.headers["vary"] == "Authorization"
 
     again = await client.get(path, headers={"If-None-Match": f'"other", W/{etag}'})
-    await client.delete("/v1/customers/1")
+    await client.delete("/v1/customers/1", headers=ANY_VERSION)
     gone = await client.get(path, headers={"If-None-Match": etag})
 
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)

@@ -1,8 +1,15 @@
 """All tables, one module per subject."""
 
-from app.db.tables.activity import ActivityCell, ActivityDelta, CellShape, MeasureSnapshot
+from app.db.tables.access import ApiKey, AuditEvent, IdempotencyKey
+from app.db.tables.activity import (
+    ActivityCell,
+    ActivityDelta,
+    HeatState,
+    MeasureSnapshot,
+)
 from app.db.tables.base import Base
-from app.db.tables.geofence import Geofence
+from app.db.tables.generation import DataChange, DataGeneration
+from app.db.tables.geofence import Geofence, GeofenceCell
 from app.db.tables.people import Customer, Rep
 from app.db.tables.planning import (
     CustomerOverride,
@@ -14,18 +21,23 @@ from app.db.tables.planning import (
     TerritoryOwner,
 )
 from app.db.tables.proofs import PlanCertificate, PlanFront, PlanFrontPoint
-from app.db.tables.work import ApiKey, Artifact, ImportFault, Run, RunEvent, Upload, UploadChunk
+from app.db.tables.work import Artifact, ImportFault, Run, RunEvent, Upload, UploadChunk
 
 __all__ = [
     "ActivityCell",
     "ActivityDelta",
     "ApiKey",
     "Artifact",
+    "AuditEvent",
     "Base",
-    "CellShape",
     "Customer",
     "CustomerOverride",
+    "DataChange",
+    "DataGeneration",
     "Geofence",
+    "GeofenceCell",
+    "HeatState",
+    "IdempotencyKey",
     "ImportFault",
     "Layer",
     "MeasureSnapshot",

@@ -1,9 +1,8 @@
 """Rollups of customers per cell: for heat, low-zoom tiles and history."""
 
-from datetime import date
+from datetime import date, datetime
 
-from geoalchemy2 import Geometry, WKBElement
-from sqlalchemy import Index, SmallInteger, Text
+from sqlalchemy import CheckConstraint, SmallInteger, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.tables.base import Base, BigInt, Id
@@ -16,7 +15,6 @@ class ActivityCell(Base):
     """
 
     __tablename__ = "activity_cell"
-    __table_args__ = (Index("ix_activity_cell_cell", "cell"),)
 
     resolution: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     cell: Mapped[BigInt] = mapped_column(primary_key=True)
@@ -26,6 +24,7 @@ class ActivityCell(Base):
     work_minutes: Mapped[float]
     potential: Mapped[float]
     revenue: Mapped[float]
+    overdue: Mapped[BigInt] = mapped_column(server_default="0")
 
 
 class ActivityDelta(Base):
@@ -41,21 +40,7 @@ class ActivityDelta(Base):
     work_minutes: Mapped[float]
     potential: Mapped[float]
     revenue: Mapped[float]
-
-
-class CellShape(Base):
-    """Outline, centre and area of each cell that `activity_cell` has or had."""
-
-    __tablename__ = "cell_shape"
-    __table_args__ = (Index("ix_cell_shape_geom", "resolution", "geom", postgresql_using="gist"),)
-
-    cell: Mapped[BigInt] = mapped_column(primary_key=True)
-    resolution: Mapped[int] = mapped_column(SmallInteger)
-    area_km2: Mapped[float]
-    centre: Mapped[WKBElement] = mapped_column(Geometry("POINT", srid=4326, spatial_index=False))
-    geom: Mapped[WKBElement] = mapped_column(
-        Geometry("MULTIPOLYGON", srid=4326, spatial_index=False)
-    )
+    overdue: Mapped[BigInt] = mapped_column(server_default="0")
 
 
 class MeasureSnapshot(Base):
@@ -71,3 +56,22 @@ class MeasureSnapshot(Base):
     work_minutes: Mapped[float]
     potential: Mapped[float]
     revenue: Mapped[float]
+    overdue: Mapped[BigInt] = mapped_column(server_default="0")
+
+
+class HeatState(Base):
+    """What the rollups stand for; one row, none before the first day.
+
+    `day` is the local date before which a visit must have been due to be overdue, for changes from
+    now on; `folded_day` the one that `activity_cell` shows. `generation` counts the folds that
+    changed something, the latest of which holds everything committed before `folded_at`.
+    """
+
+    __tablename__ = "heat_state"
+    __table_args__ = (CheckConstraint("id", name="one_row"),)
+
+    id: Mapped[bool] = mapped_column(primary_key=True, server_default="true")
+    day: Mapped[date | None]
+    folded_day: Mapped[date | None]
+    generation: Mapped[BigInt] = mapped_column(server_default="0")
+    folded_at: Mapped[datetime | None]

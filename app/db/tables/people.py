@@ -1,6 +1,6 @@
 """Customers and the reps who visit them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from geoalchemy2 import Geography, Geometry, WKBElement
@@ -38,6 +38,29 @@ class Customer(Base):
         Index("ix_customer_geom", "geom", postgresql_using="gist"),
         Index("ix_customer_geog", "geog", postgresql_using="gist"),
         Index("ix_customer_cell", "cell"),
+        Index("ix_customer_due_on", "due_on"),
+        # Why these, and why no others: migration 0006.
+        Index(
+            "ix_customer_geog_sa",
+            "geog",
+            postgresql_using="gist",
+            postgresql_where=text("class IN ('S', 'A')"),
+        ),
+        Index(
+            "ix_customer_geog_b",
+            "geog",
+            postgresql_using="gist",
+            postgresql_where=text("class = 'B'"),
+        ),
+        Index(
+            "ix_customer_tags",
+            "tags",
+            postgresql_using="gin",
+            postgresql_where=text("tags <> '{}'"),
+        ),
+        Index("ix_customer_segment", "segment"),
+        Index("ix_customer_status", "status", postgresql_where=text("status <> 'active'")),
+        Index("ix_customer_last_visit_at", "last_visit_at"),
     )
 
     id: Mapped[Id]
@@ -61,6 +84,9 @@ class Customer(Base):
     work_minutes: Mapped[float] = mapped_column(server_default="0")
     rfm: Mapped[str | None] = mapped_column(Text)
     last_visit_at: Mapped[datetime | None]
+    # Derived: the local date by which the next visit is due, long past when there was none yet,
+    # NULL when none is wanted.
+    due_on: Mapped[date | None]
     attributes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[Timestamp]

@@ -51,7 +51,7 @@ class Plan(Base):
     resolutions: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
     n_territories: Mapped[int]
     n_cells: Mapped[int]
-    # Sorted cells and the territory ordinal of each, packed by `app.plans.alignment`.
+    # Sorted cells and the territory ordinal of each, packed by `app.db.alignment`.
     alignment: Mapped[bytes] = mapped_column(LargeBinary, deferred=True, deferred_raiseload=True)
     scores: Mapped[dict[str, Any]]
     violations: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
@@ -120,6 +120,8 @@ class Publication(Base):
         ExcludeConstraint(("layer_id", "="), ("during", "&&"), name="one_in_force", using="gist"),
         CheckConstraint("NOT isempty(during)", name="during"),
         Index("ix_publication_plan_id", "plan_id"),
+        Index("ix_publication_starts", text("lower(during)")),
+        Index("ix_publication_ends", text("upper(during)")),
     )
 
     id: Mapped[Id]
@@ -138,6 +140,8 @@ class TerritoryOwner(Base):
         ExcludeConstraint(("territory_id", "="), ("during", "&&"), name="one_owner", using="gist"),
         CheckConstraint("NOT isempty(during)", name="during"),
         Index("ix_territory_owner_rep_id", "rep_id"),
+        Index("ix_territory_owner_starts", text("lower(during)")),
+        Index("ix_territory_owner_ends", text("upper(during)")),
     )
 
     id: Mapped[Id]
@@ -165,6 +169,8 @@ class CustomerOverride(Base):
         ),
         CheckConstraint("NOT isempty(during)", name="during"),
         Index("ix_customer_override_customer_id", "customer_id"),
+        Index("ix_customer_override_starts", text("lower(during)")),
+        Index("ix_customer_override_ends", text("upper(during)")),
     )
 
     id: Mapped[Id]

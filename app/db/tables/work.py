@@ -1,4 +1,4 @@
-"""Long tasks, the files they read and write, and the keys of callers."""
+"""Long tasks, and the files they read and write."""
 
 from datetime import datetime
 from typing import Any
@@ -119,23 +119,3 @@ class Artifact(Base):
     media_type: Mapped[str] = mapped_column(Text)
     data: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     created_at: Mapped[Timestamp]
-
-
-class ApiKey(Base):
-    """A caller's key, as the SHA-256 of its secret (32 random bytes need no slow hash)."""
-
-    __tablename__ = "api_key"
-    __table_args__ = (
-        CheckConstraint("role IN ('admin', 'planner', 'manager', 'rep', 'viewer')", name="role"),
-        CheckConstraint("role NOT IN ('rep', 'manager') OR rep_id IS NOT NULL", name="rep"),
-    )
-
-    id: Mapped[Id]
-    name: Mapped[str] = mapped_column(Text)
-    prefix: Mapped[str] = mapped_column(Text, unique=True)
-    sha256: Mapped[bytes] = mapped_column(LargeBinary)
-    role: Mapped[str] = mapped_column(Text)
-    rep_id: Mapped[int | None] = mapped_column(ForeignKey("rep.id"))
-    created_at: Mapped[Timestamp]
-    expires_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]

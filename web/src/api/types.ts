@@ -61,10 +61,11 @@ export interface BalanceRow {
   colour: number;
   rep: Rep | null;
   n_cells: number;
-  customers: number;
-  work_minutes: number;
-  potential: number;
-  target_work_minutes: number;
+  /** Null, and no imbalance, where customers are so few that not everybody is told of them. */
+  customers: number | null;
+  work_minutes: number | null;
+  potential: number | null;
+  target_work_minutes: number | null;
   imbalance: ByMeasure;
   components: number;
   label_point: LonLat;
@@ -73,8 +74,8 @@ export interface BalanceRow {
 
 export interface Island {
   n_cells: number;
-  customers: number;
-  work_share: number;
+  customers: number | null;
+  work_share: number | null;
   place: [number, number];
   n_territories: number;
   left_out: boolean;

@@ -21,7 +21,7 @@ function compare(a: BalanceRow, b: BalanceRow, column: SortColumn, measure: stri
     case "imbalance":
       return (a.imbalance[measure] ?? 0) - (b.imbalance[measure] ?? 0);
     default:
-      return a[column] - b[column];
+      return (a[column] ?? 0) - (b[column] ?? 0);
   }
 }
 

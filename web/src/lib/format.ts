@@ -70,4 +70,10 @@ export function formatHeat(measure: Measure, value: number): string {
   return (number < 10 ? twoDigits : threeDigits).format(number);
 }
 
+/** What stands for a number of so few customers that the caller is not told it. */
+export const UNTOLD = "–";
+
+export const orUntold = (value: number | null | undefined, format: (value: number) => string): string =>
+  value === null || value === undefined ? UNTOLD : format(value);
+
 export const plural = (n: number, one: string, many = `${one}s`): string => `${formatCount(n)} ${n === 1 ? one : many}`;

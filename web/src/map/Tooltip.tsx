@@ -1,5 +1,5 @@
 import type { BalanceRow, Measure, Plan } from "../api/types";
-import { formatCount, formatHeat, formatHours, formatImbalance, HEAT_TITLES, plural } from "../lib/format";
+import { formatCount, formatHeat, formatHours, formatImbalance, HEAT_TITLES, orUntold, plural } from "../lib/format";
 import type { Pointer } from "./usePointer";
 
 export function Tooltip({ pointer, plan, measure }: { pointer: Pointer; plan: Plan | null; measure: Measure | null }) {
@@ -50,8 +50,8 @@ function TerritoryLines({ row, isBrief }: { row: BalanceRow; isBrief: boolean })
       <br />
       {row.rep?.name ?? "No representative"}
       <br />
-      {formatCount(row.customers)} customers · {formatHours(row.work_minutes)} ·{" "}
-      {formatImbalance(row.imbalance.work_minutes ?? 0)}
+      {orUntold(row.customers, formatCount)} customers · {orUntold(row.work_minutes, formatHours)} ·{" "}
+      {orUntold(row.imbalance.work_minutes, formatImbalance)}
     </p>
   );
 }

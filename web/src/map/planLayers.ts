@@ -116,7 +116,7 @@ function labelPoints(plan: Plan): GeoJSON.FeatureCollection {
     features: plan.balance.map((row) => ({
       type: "Feature",
       geometry: { type: "Point", coordinates: row.label_point },
-      properties: { code: row.code, rank: -row.work_minutes },
+      properties: { code: row.code, rank: -(row.work_minutes ?? 0) },
     })),
   };
 }

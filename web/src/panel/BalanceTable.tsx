@@ -83,7 +83,7 @@ export const BalanceTable = memo(function BalanceTable({ plan, hoveredId, select
               <BalanceTableRow
                 key={row.territory_id}
                 row={row}
-                imbalance={row.imbalance[measure] ?? 0}
+                imbalance={row.imbalance[measure] ?? null}
                 tolerance={tolerance}
                 extent={extent}
                 isHovered={row.territory_id === hoveredId}

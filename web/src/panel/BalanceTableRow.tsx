@@ -2,13 +2,13 @@ import { memo, useEffect, useRef } from "react";
 
 import type { BalanceRow } from "../api/types";
 import { isOutside } from "../lib/balance";
-import { formatCount, formatImbalance } from "../lib/format";
+import { formatCount, formatImbalance, orUntold } from "../lib/format";
 import { territoryColour } from "../lib/palette";
 import { ImbalanceBar } from "./ImbalanceBar";
 
 interface Props {
   row: BalanceRow;
-  imbalance: number;
+  imbalance: number | null;
   tolerance: number | undefined;
   extent: number;
   isHovered: boolean;
@@ -20,7 +20,7 @@ interface Props {
 export const BalanceTableRow = memo(function BalanceTableRow(props: Props) {
   const { row, imbalance, tolerance, isHovered, isSelected, onHover, onPick } = props;
   const element = useRef<HTMLTableRowElement>(null);
-  const outside = isOutside(imbalance, tolerance);
+  const outside = imbalance !== null && isOutside(imbalance, tolerance);
 
   const who = row.rep?.name ?? (row.name === row.code ? "unassigned" : row.name);
 
@@ -52,11 +52,11 @@ export const BalanceTableRow = memo(function BalanceTableRow(props: Props) {
           </span>
         </button>
       </th>
-      <td className="number">{formatCount(row.customers)}</td>
-      <td className="number">{formatCount(row.work_minutes / 60)}</td>
+      <td className="number">{orUntold(row.customers, formatCount)}</td>
+      <td className="number">{orUntold(row.work_minutes, (minutes) => formatCount(minutes / 60))}</td>
       <td className={outside ? "number is-outside" : "number"}>
-        <ImbalanceBar imbalance={imbalance} tolerance={tolerance} extent={props.extent} />
-        <span className="imbalance">{formatImbalance(imbalance)}</span>
+        {imbalance !== null && <ImbalanceBar imbalance={imbalance} tolerance={tolerance} extent={props.extent} />}
+        <span className="imbalance">{orUntold(imbalance, formatImbalance)}</span>
         {outside && <span className="visually-hidden"> outside the tolerance</span>}
       </td>
     </tr>

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import { getJson } from "../api/client";
 import type { BalanceRow, Customer, Page, Plan, TerritoryAt } from "../api/types";
 import { balancedMeasures } from "../lib/balance";
-import { formatCount, formatDate, formatHours, formatImbalance, measureTitle } from "../lib/format";
+import { formatCount, formatDate, formatHours, formatImbalance, measureTitle, orUntold } from "../lib/format";
 import { useResource } from "../state/useResource";
 
 export type Selection = { planId: number; id: number } & (
@@ -41,12 +41,12 @@ function TerritoryDetails({ row, plan }: { row: BalanceRow; plan: Plan }) {
       <Heading over="Territory" title={row.name === row.code ? row.code : `${row.code} ${row.name}`} />
       <dl>
         <Line term="Representative">{row.rep?.name ?? "none assigned"}</Line>
-        <Line term="Customers">{formatCount(row.customers)}</Line>
-        <Line term="Work a year">{formatHours(row.work_minutes)}</Line>
-        <Line term="Target">{formatHours(row.target_work_minutes)}</Line>
+        <Line term="Customers">{orUntold(row.customers, formatCount)}</Line>
+        <Line term="Work a year">{orUntold(row.work_minutes, formatHours)}</Line>
+        <Line term="Target">{orUntold(row.target_work_minutes, formatHours)}</Line>
         {balancedMeasures(plan).map((measure) => (
           <Line key={measure} term={`${measureTitle(measure)} imbalance`}>
-            {formatImbalance(row.imbalance[measure] ?? 0)}
+            {orUntold(row.imbalance[measure], formatImbalance)}
           </Line>
         ))}
         {row.components > 1 && <Line term="Pieces">{row.components}</Line>}

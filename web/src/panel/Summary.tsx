@@ -1,6 +1,6 @@
 import type { Island, Plan } from "../api/types";
 import { balancedMeasures, isOutside } from "../lib/balance";
-import { formatPercent, formatTolerance, measureTitle, plural } from "../lib/format";
+import { formatPercent, formatTolerance, measureTitle, orUntold, plural } from "../lib/format";
 
 /** The plan in one line of facts, then whatever a planner must not overlook. */
 export function Summary({ plan }: { plan: Plan }) {
@@ -73,12 +73,13 @@ function Notes({ plan }: { plan: Plan }) {
 
 /** Islands too small for a territory: their sum at a glance, each of them on request. */
 function LeftOut({ islands }: { islands: Island[] }) {
-  const share = islands.reduce((sum, island) => sum + island.work_share, 0);
+  const told = islands.map((island) => island.work_share).filter((share) => share !== null);
+  const share = told.length < islands.length ? null : told.reduce((sum, part) => sum + part, 0);
   const what = islands.length === 1 ? "1 separate piece" : `${islands.length} separate pieces`;
   return (
     <details>
       <summary>
-        {what} with {formatPercent(share)} of the work {islands.length === 1 ? "is" : "are"} left out
+        {what} with {orUntold(share, formatPercent)} of the work {islands.length === 1 ? "is" : "are"} left out
       </summary>
       <ol className="notes__pieces">
         {islands.map((island) => (
@@ -90,6 +91,7 @@ function LeftOut({ islands }: { islands: Island[] }) {
 }
 
 function leftOut({ n_cells, customers, work_share, reason }: Island): string {
-  const what = `${plural(n_cells, "cell")}, ${plural(customers, "customer")}, ${formatPercent(work_share)} of the work`;
+  const who = customers === null ? "few customers" : plural(customers, "customer");
+  const what = `${plural(n_cells, "cell")}, ${who}, ${orUntold(work_share, formatPercent)} of the work`;
   return reason ? `${what}: ${reason}` : what;
 }

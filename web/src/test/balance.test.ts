@@ -31,6 +31,11 @@ describe("the balance table", () => {
     expect(codes(sortRows(rows, { column: "customers", descending: true }, "work_minutes"))).toEqual(["T2", "T1", "T10"]);
   });
 
+  it("sorts what is not told as nothing", () => {
+    const untold: BalanceRow = { ...row("T3", 0, 0), customers: null, work_minutes: null, imbalance: {} };
+    expect(codes(sortRows([...rows, untold], { column: "customers", descending: true }, "work_minutes")).at(-1)).toBe("T3");
+  });
+
   it("sorts imbalance with its sign", () => {
     expect(codes(sortRows(rows, { column: "imbalance", descending: false }, "work_minutes"))).toEqual(["T10", "T2", "T1"]);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { formatDate, formatHeat, formatHours, formatImbalance, formatTolerance, measureTitle, plural } from "../lib/format";
+import { formatDate, formatHeat, formatHours, formatImbalance, formatTolerance, measureTitle, orUntold, plural } from "../lib/format";
 
 describe("numbers", () => {
   it("shows hours whole, and with one decimal where whole ones would say nothing", () => {
@@ -13,6 +13,12 @@ describe("numbers", () => {
     expect(formatImbalance(0.0312)).toBe("+3.1\u202f%");
     expect(formatImbalance(-0.0675)).toBe("\u22126.8\u202f%");
     expect(formatImbalance(-0.0004)).toBe("0.0\u202f%");
+  });
+
+  it("shows a dash for what is not told, and zero for none", () => {
+    expect(orUntold(null, formatHours)).toBe("–");
+    expect(orUntold(undefined, formatImbalance)).toBe("–");
+    expect(orUntold(0, formatHours)).toBe("0\u202fh");
   });
 
   it("writes a tolerance without needless decimals", () => {

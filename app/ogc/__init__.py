@@ -1,0 +1,1 @@
+"""OGC API Features and Tiles at `/ogc`, for GIS programs: see docs/gis.md."""

@@ -1,0 +1,126 @@
+"""The cells of plans, also of drafts, and what they are summed up to at low zooms.
+
+They are read from the packed alignment, which every plan has, and kept in the process: a version of
+a plan never changes.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from app.db.alignment import Cells, Ordinals, unpack
+from app.db.session import AnySession
+from app.db.tables import Plan
+from geo.cells import ancestors, mean_area_km2, points_from_cells, resolutions
+from geo.tiles import tile_bounds
+
+KM_PER_DEGREE = 111.2
+# Cells kept per process, over all plans and levels; each takes some 40 bytes.
+MOST_KEPT = 2_000_000
+
+
+@dataclass(frozen=True)
+class Level:
+    """Cells (n,), the territory ordinal of each, how many cells of the plan it stands for."""
+
+    cells: Cells
+    ordinals: Ordinals
+    n_cells: NDArray[np.int64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    reach_deg: NDArray[np.float64]
+
+    def near(self, z: int, x: int, y: int) -> NDArray[np.int64]:
+        """Return the indices of the cells that may touch a tile."""
+        bounds, last = tile_bounds(z, x, y), (1 << z) - 1
+        south = -90.0 if y == last else bounds.south
+        north = 90.0 if y == 0 else bounds.north
+        middle, half = (bounds.west + bounds.east) / 2, (bounds.east - bounds.west) / 2
+        steepest = np.minimum(np.abs(self.lat) + self.reach_deg, 89.9)
+        reach_lon = self.reach_deg / np.cos(np.radians(steepest))
+        apart = np.abs((self.lon - middle + 180.0) % 360.0 - 180.0)
+        is_near = (apart <= half + reach_lon) & (self.lat >= south - self.reach_deg)
+        return np.flatnonzero(is_near & (self.lat <= north + self.reach_deg))
+
+
+def level_of(cells: Cells, ordinals: Ordinals, resolution: int) -> Level:
+    """Sum cells up to a resolution; coarser ones stay.
+
+    A cell goes to the territory that most of its ground in the plan belongs to, on a draw to the
+    one of the lower ordinal.
+    """
+    own = resolutions(cells)
+    shown = cells.copy()
+    is_finer = own > resolution
+    shown[is_finer] = ancestors(cells[is_finer], resolution)
+    # A cell has seven children: whole numbers keep draws exact.
+    ground = 7 ** (own.max(initial=0) - own).astype(np.int64)
+    order = np.lexsort((ordinals, shown))
+    shown, owners, ground = shown[order], ordinals[order], ground[order]
+    is_first = np.ones(len(shown), dtype=bool)
+    is_first[1:] = (shown[1:] != shown[:-1]) | (owners[1:] != owners[:-1])
+    starts = np.flatnonzero(is_first)
+    shares = np.add.reduceat(ground, starts) if len(starts) else ground
+    ranked = np.lexsort((owners[starts], -shares, shown[starts]))
+    found, firsts = np.unique(shown[starts][ranked], return_index=True)
+    _, n_cells = np.unique(shown, return_counts=True)
+    lon, lat = points_from_cells(found)
+    levels = resolutions(found)
+    # A hexagon reaches 0.62 of the root of its area; cells deviate from the mean by a factor of 2.
+    reach = np.array([np.sqrt(mean_area_km2(r)) / KM_PER_DEGREE for r in range(16)])
+    winners = owners[starts][ranked][firsts]
+    return Level(found, winners, n_cells, lon, lat, reach[levels])
+
+
+@dataclass
+class PlanCells:
+    """The cells of one version of a plan, and its levels as they are asked for."""
+
+    cells: Cells
+    ordinals: Ordinals
+    levels: dict[int, Level] = field(default_factory=dict)
+
+    @property
+    def finest(self) -> int:
+        """The finest resolution of the plan."""
+        return int(resolutions(self.cells).max(initial=0))
+
+    @property
+    def n_kept(self) -> int:
+        """How many cells are in memory."""
+        return len(self.cells) + sum(len(level.cells) for level in self.levels.values())
+
+    async def level(self, resolution: int, ordinals: frozenset[int] | None = None) -> Level:
+        """Return the cells at a resolution, of these territories only when they are given."""
+        if ordinals is not None:
+            is_own = np.isin(self.ordinals, list(ordinals))
+            cells, owners = self.cells[is_own], self.ordinals[is_own]
+            return await asyncio.to_thread(level_of, cells, owners, resolution)
+        resolution = min(resolution, self.finest)
+        if resolution not in self.levels:
+            level = await asyncio.to_thread(level_of, self.cells, self.ordinals, resolution)
+            self.levels[resolution] = level
+        return self.levels[resolution]
+
+
+class KnownPlans:
+    """The plans asked for last, by id and version."""
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[tuple[int, int], PlanCells] = OrderedDict()
+
+    async def find(self, session: AnySession, plan_id: int, version: int) -> PlanCells:
+        """Return the cells of a plan whose version the session has read."""
+        key = (plan_id, version)
+        if key not in self._plans:
+            packed = await session.scalar(select(Plan.alignment).where(Plan.id == plan_id))
+            cells, ordinals = await asyncio.to_thread(unpack, packed or b"")
+            self._plans[key] = PlanCells(cells, ordinals)
+        self._plans.move_to_end(key)
+        while len(self._plans) > 1 and sum(p.n_kept for p in self._plans.values()) > MOST_KEPT:
+            self._plans.popitem(last=False)
+        return self._plans[key]

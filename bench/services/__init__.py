@@ -1,0 +1,1 @@
+"""The scale kit: millions of customers, and how fast the services answer over them."""

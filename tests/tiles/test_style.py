@@ -1,0 +1,76 @@
+"""The style: what the specification wants, and nothing that is not ours."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.db.session import Database
+from tests.tiles.ground import add_plan, patch, quarters
+
+HERE = (121.47, 31.23)
+REPOSITORY = Path(__file__).parents[2]
+SPECIFICATION = REPOSITORY / "web/node_modules/@maplibre/maplibre-gl-style-spec/dist/index.mjs"
+VALIDATE = """
+import { readFileSync } from "node:fs";
+const { validateStyleMin } = await import(process.argv[1]);
+const faults = validateStyleMin(JSON.parse(readFileSync(0, "utf8")));
+console.log(JSON.stringify(faults.map((fault) => fault.message)));
+"""
+
+
+@pytest.fixture
+async def style(client: httpx.AsyncClient, database: Database) -> dict[str, Any]:
+    cells = patch(*HERE, 1, 6)
+    plan_id, _ = await add_plan(database, cells, quarters(cells))
+    answer = await client.get(f"/v1/tiles/style.json?plan_id={plan_id}")
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+async def test_a_style_is_valid_by_the_specification(style: dict[str, Any]) -> None:
+    if not SPECIFICATION.exists():
+        pytest.skip("needs the packages of web/ (make setup)")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", VALIDATE, SPECIFICATION.as_uri()],
+        input=json.dumps(style), capture_output=True, text=True, env=os.environ | {"PATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+
+
+async def test_a_style_names_no_other_host(style: dict[str, Any]) -> None:
+    assert not {"glyphs", "sprite"} & set(style)
+    text = json.dumps(style)
+    assert text.count("http") == len(style["sources"])
+    for source in style["sources"].values():
+        (address,) = source["tiles"]
+        assert address.startswith("http://localhost/v1/tiles/")
+
+
+async def test_a_style_draws_every_layer_of_the_tiles(
+    client: httpx.AsyncClient, style: dict[str, Any]
+) -> None:
+    drawn = {layer["source-layer"] for layer in style["layers"] if "source" in layer}
+    assert drawn == {"territories", "cells", "heat", "customers", "geofences"}
+    for name, source in style["sources"].items():
+        described = (await client.get(f"/v1/tiles/{name}.json")).json()
+        assert [layer["id"] for layer in described["vector_layers"]] == [name]
+        answer = await client.get(source["tiles"][0].format(z=3, x=6, y=3))
+        assert answer.status_code in (200, 204)
+    assert style["center"] == pytest.approx(HERE, abs=0.2)
+    assert 6 < style["zoom"] < 10
+
+
+async def test_a_style_of_nothing_is_one_of_the_world(client: httpx.AsyncClient) -> None:
+    empty = (await client.get("/v1/tiles/style.json")).json()
+    assert empty["zoom"] < 2
+    assert (await client.get("/v1/tiles/style.json?plan_id=9")).status_code == 404
+    assert (await client.get("/v1/tiles/style.json?measure=customers")).status_code == 400
