@@ -17,26 +17,22 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     Select,
-    TableValuedAlias,
     cast,
-    column,
     func,
-    literal,
     literal_column,
     select,
     true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.customer_filter import CustomerFilter
 from app.db.membership import belongs_to
 from app.db.prepared import Prepared
 from app.db.scope import Scope, visible_territory_ids
 from app.db.session import AnyReader, AnySession, rows
-from app.db.spatial import cell_parent
+from app.db.spatial import cell_parent, spans
 from app.db.tables import ActivityCell, Customer, HeatState, Territory
 from geo.bbox import BoundingBox
-from geo.cells import CUSTOMER_RESOLUTION, CellArray, area_km2, joined_ranges
+from geo.cells import CUSTOMER_RESOLUTION, CellArray, area_km2
 from geo.cover import are_touching, cover
 
 Measure = Literal["customers", "density", "work_minutes", "potential", "revenue", "visit_gap"]
@@ -150,20 +146,11 @@ def heat_rows(
 ) -> Select[Any]:
     """Select `cell`, `customers`, `amount` of the cells of a resolution within others.
 
-    A limited caller's are all selected, wherever they are: they are found from the cells of its
-    territories.
+    A limited caller's are found from those cells of its territories that reach into the others.
     """
     if is_rolled_up(scope, wanted):
         return _from_rollup(measure, wanted, resolution, covering, fewest)
     return _from_customers(scope, measure, wanted, resolution, covering, fewest)
-
-
-def spans(cells: CellArray, resolution: int) -> TableValuedAlias:
-    """Return a table of the ranges, `first` to `last`, that the cells' descendants lie in."""
-    first, last = (ids.astype(np.int64).tolist() for ids in joined_ranges(cells, resolution))
-    arrays = literal(first, ARRAY(BigInteger)), literal(last, ARRAY(BigInteger))
-    columns = column("first", BigInteger), column("last", BigInteger)
-    return func.unnest(*arrays).table_valued(*columns, name="span").render_derived()
 
 
 def within(sums: Select[Any], cell: Any, covering: CellArray, resolution: int) -> Select[Any]:
@@ -231,7 +218,8 @@ def _from_customers(
         .having(func.count() >= fewest)
     )
     if not scope.is_unlimited:
-        return sums.where(belongs_to(Territory.id.in_(visible_territory_ids(scope))))
+        span = None if covering is None else spans(covering, CUSTOMER_RESOLUTION)
+        return sums.where(belongs_to(Territory.id.in_(visible_territory_ids(scope)), span))
     return sums if covering is None else within(sums, Customer.cell, covering, CUSTOMER_RESOLUTION)
 
 
