@@ -12,7 +12,7 @@ from app.db.session import WriteSession
 
 # Fewer rows are merged in a second or two, and nobody has to wait for the table meanwhile.
 MANY_ROWS = 100_000
-N_INDEXES = 12
+N_INDEXES = 13
 
 
 @asynccontextmanager

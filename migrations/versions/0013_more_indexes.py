@@ -8,15 +8,15 @@ found and cost none.
 Every fold looks for cells that have lost their last customer: it read the whole rollup, every two
 seconds while somebody edits. The index holds such rows only, of which there are none between folds.
 
-Revision ID: 0014
-Revises: 0011
+Revision ID: 0013
+Revises: 0012
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
