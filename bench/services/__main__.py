@@ -12,9 +12,11 @@ import argparse
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import psycopg
 import shapely
@@ -25,7 +27,7 @@ from app.settings import Settings
 from bench.services import cases, crowd
 from bench.services.cases import Case
 from bench.services.load import Ask, measure
-from bench.services.site import Service, service
+from bench.services.site import POLL_S, Service, service
 from bench.services.statements import OPTIONS, pgbench, statements_of
 from geo.tiles import tile_at
 
@@ -68,8 +70,14 @@ def _load(running: Service, n_customers: int) -> dict[str, Any]:
     crowd.write_customers(file, n_customers)
     took: dict[str, Any] = {}
     with running.watching_memory():
-        took["import_s"] = _timed(lambda: _import(running, file))
-    took["import_rows_per_s"] = round(n_customers / took["import_s"])
+        began = time.monotonic()
+        accepted = _send(running, file)
+        _wait_for_customers(running, accepted)
+        took["searchable_s"] = round(time.monotonic() - began, 1)
+        running.finish(accepted)
+        took["import_s"] = round(time.monotonic() - began, 1)
+    for name in ("searchable", "import"):
+        took[f"{name}_rows_per_s"] = round(n_customers / took[f"{name}_s"])
     took["import_peak_mb"] = round(running.peak_mb)
     file.unlink()
     _say(f"import: {took}")
@@ -79,12 +87,24 @@ def _load(running: Service, n_customers: int) -> dict[str, Any]:
     return took
 
 
-def _import(running: Service, file: Path) -> None:
+def _send(running: Service, file: Path) -> httpx.Response:
+    """Upload a file of customers; return what the service answers."""
     with file.open("rb") as content:
-        accepted = running.ask(
+        return running.ask(
             "POST", "/v1/imports", data={"kind": "customers"}, files={"file": content}
         )
-    running.finish(accepted)
+
+
+def _wait_for_customers(running: Service, accepted: httpx.Response) -> None:
+    """Return when a search finds somebody: the merge is committed, the sums are not made yet."""
+    (lon, lat), *_ = crowd.dense_centres(1)
+    while running.ask("GET", accepted.headers["Location"]).json()["state"] in ("queued", "running"):
+        # Answered by 503 while the import has the table for itself.
+        with suppress(RuntimeError):
+            found = running.ask("GET", f"/v1/search/nearest?lon={lon}&lat={lat}&k=1").json()
+            if found["features"]:
+                return
+        time.sleep(POLL_S)
 
 
 def _publish(running: Service) -> None:
