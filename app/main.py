@@ -25,6 +25,7 @@ from app.http import problems
 from app.http.admission import Admission
 from app.http.deadlines import ClientDeadlines
 from app.http.guards import Guards
+from app.http.head import HeadAsGet
 from app.http.limits import BodyLimitProblems
 from app.http.methods import DocumentedMethods
 from app.http.observing import ObservingMiddleware
@@ -169,6 +170,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             max_age=600,
         )
     app.add_middleware(Guards, settings=settings)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(ObservingMiddleware)
 
 

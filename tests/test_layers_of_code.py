@@ -24,7 +24,7 @@ FAULTS = (
     ("app/http/paging.py", "app.auth"),
     ("app/auth/keys.py", "app.jobs.runs"),
     ("app/db/session.py", "app.http.problems"),
-    ("app/workload.py", "app.db.session"),
+    ("app/workload/estimating.py", "app.db.session"),
     ("app/errors.py", "app.settings"),
     ("app/main.py", "app.worker"),
     ("app/worker.py", "app.cli"),

@@ -39,7 +39,7 @@ GRANTS = """
     SELECT relname FROM pg_class
     WHERE relnamespace IN ('public'::regnamespace, to_regnamespace('jobs'))
         AND relkind IN ('r', 'p') AND NOT relispartition
-        AND relname NOT IN ('audit_event', 'alembic_version')
+        AND relname NOT IN ('audit_event', 'set_aside_index', 'alembic_version')
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
         AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
              AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))
@@ -51,9 +51,10 @@ OWNED = """
         AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'USAGE')
 """
 FORGING = """
-    -- What would let the role rewrite who did what.
+    -- What would let the role rewrite who did what, or have the owner execute what it likes.
     SELECT right_name FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS right_name
     WHERE has_table_privilege('public.audit_event', right_name)
+        OR has_table_privilege('public.set_aside_index', right_name)
     UNION ALL
     SELECT 'EXECUTE write_audit' FROM pg_proc
     WHERE proname = 'write_audit' AND has_function_privilege(oid, 'EXECUTE')

@@ -5,7 +5,7 @@ A row of the binary format is a count of fields, then for each its size and its 
 rows are the records of a structured array: nothing is parsed, and no number becomes an object.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import numpy as np
@@ -29,13 +29,13 @@ class FixedRows:
         pairs = [part for pair in zip(sizes, values, strict=True) for part in pair]
         self.wire = np.dtype([("n_fields", ">i2"), *pairs])
 
-    def encode(self, columns: Mapping[str, NDArray[Any]], start: int, end: int) -> bytes:
+    def encode(self, columns: NDArray[Any]) -> bytes:
         """Return some rows in the binary format, without its header and trailer."""
-        rows = np.empty(end - start, dtype=self.wire)
+        rows = np.empty(len(columns), dtype=self.wire)
         rows["n_fields"] = len(self.names)
         for name in self.names:
             rows[f"size of {name}"] = self.numbers[name].itemsize
-            rows[name] = columns[name][start:end]
+            rows[name] = columns[name]
         return rows.tobytes()
 
 
@@ -62,19 +62,18 @@ async def copy_out(
 
 
 async def copy_in(
-    session: WriteSession,
-    table: str,
-    rows: FixedRows,
-    columns: Mapping[str, NDArray[Any]],
+    session: WriteSession, table: str, rows: FixedRows, parts: Iterable[NDArray[Any]]
 ) -> None:
-    """Append rows to a table whose columns are those of `rows`, in their order."""
+    """Append rows to a table whose columns are those of `rows`, in their order.
+
+    Each part is a structured array with at least these columns.
+    """
     connection = await driver_connection(session)
-    n = len(next(iter(columns.values())))
     command = f"COPY {table} FROM STDIN (FORMAT binary)"
     async with connection.cursor() as cursor, cursor.copy(command.encode()) as copy:
         await copy.write(SIGNATURE)
-        for start in range(0, n, ROWS_AT_ONCE):
-            await copy.write(rows.encode(columns, start, min(start + ROWS_AT_ONCE, n)))
+        for part in parts:
+            await copy.write(rows.encode(part))
         await copy.write(TRAILER)
 
 

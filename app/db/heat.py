@@ -18,11 +18,10 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     Select,
-    SmallInteger,
+    TableValuedAlias,
     Text,
     any_,
     cast,
-    column,
     func,
     literal,
     literal_column,
@@ -36,7 +35,7 @@ from app.db.membership import belongs_to
 from app.db.prepared import Prepared, left_open
 from app.db.scope import Scope, visible_territory_ids
 from app.db.session import AnyReader, rows
-from app.db.spatial import cell_parent
+from app.db.spatial import cell_parent, open_spans, spans
 from app.db.tables import ActivityCell, Customer, HeatState, Territory
 from geo.bbox import BoundingBox
 from geo.cells import CUSTOMER_RESOLUTION, CellArray, area_km2, joined_ranges
@@ -202,8 +201,7 @@ def heat_rows(
 ) -> Select[Any]:
     """Select `cell`, `customers`, `amount` of the cells of a resolution within others.
 
-    A limited caller's are all selected, wherever they are: they are found from the cells of its
-    territories.
+    A limited caller's are found from those cells of its territories that reach into the others.
     """
     if not is_rolled_up(scope, wanted):
         return _from_customers(scope, measure, wanted, resolution, covering, fewest)
@@ -217,22 +215,17 @@ def heat_rows(
 
 def within(sums: Select[Any], cell: Any, covering: CellArray, resolution: int) -> Select[Any]:
     """Select the sums of the descendants of cells at a resolution; see `walking`."""
-    first, last = (ids.astype(np.int64).tolist() for ids in joined_ranges(covering, resolution))
-    ids = ARRAY(BigInteger)
-    return walking(sums, cell, first=literal(first, ids), last=literal(last, ids))
+    return walking(sums, cell, spans(covering, resolution))
 
 
 def walking(
-    sums: Select[Any], cell: Any, resolution: Any = None, **bounds: ColumnElement[Any]
+    sums: Select[Any], cell: Any, span: TableValuedAlias, resolution: Any = None
 ) -> Select[Any]:
-    """Select sums range by range, from `first` to `last`, each a walk along the index on `cell`.
+    """Select sums range by range, each a walk along the index on `cell`.
 
     Groups must not straddle the ranges. With a column for the resolution, each range has its own,
     in `level`.
     """
-    types = {"first": BigInteger(), "last": BigInteger(), "level": SmallInteger()}
-    columns = [column(name, types[name]) for name in bounds]
-    span = func.unnest(*bounds.values()).table_valued(*columns, name="span").render_derived()
     here = sums.where(cell.between(span.c.first, span.c.last))
     if resolution is not None:
         here = here.where(resolution == span.c.level)
@@ -240,11 +233,6 @@ def walking(
     return select(in_span.c.cell, in_span.c.customers, in_span.c.amount).join_from(
         span, in_span, true()
     )
-
-
-def open_ids(name: str) -> ColumnElement[Any]:
-    """Return ids left open in a prepared statement, given as `written` writes them."""
-    return left_open(name, ARRAY(BigInteger))
 
 
 def written(ids: CellArray) -> str:
@@ -269,7 +257,7 @@ def _rollup(
     sums = _from_rollup(measure, resolution, left_open("fewest", BigInteger()))
     sums = chosen(sums, has_classes, has_segments)
     if has_view:
-        sums = walking(sums, ActivityCell.cell, first=open_ids("first"), last=open_ids("last"))
+        sums = walking(sums, ActivityCell.cell, open_spans())
     return packing(sums.limit(left_open("at_most", BigInteger())))
 
 
@@ -322,7 +310,8 @@ def _from_customers(
         .having(func.count() >= fewest)
     )
     if not scope.is_unlimited:
-        return sums.where(belongs_to(Territory.id.in_(visible_territory_ids(scope))))
+        span = None if covering is None else spans(covering, CUSTOMER_RESOLUTION)
+        return sums.where(belongs_to(Territory.id.in_(visible_territory_ids(scope)), span))
     return sums if covering is None else within(sums, Customer.cell, covering, CUSTOMER_RESOLUTION)
 
 

@@ -8,7 +8,18 @@ A customer belongs to a territory of a plan when the filter of the plan's layer 
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TableValuedAlias,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.orm import aliased
 
 from app.db.spatial import cell_parent
@@ -112,24 +123,34 @@ def territories_of_customer() -> Select[Any]:
     )
 
 
-def belongs_to(is_wanted: ColumnElement[bool]) -> ColumnElement[bool]:
+def belongs_to(
+    is_wanted: ColumnElement[bool], span: TableValuedAlias | None = None
+) -> ColumnElement[bool]:
     """Match the customers of the territories that a predicate on `territory` matches.
 
     The same customers as `in_territories` finds, by another road: that one asks every customer for
     its territory, which is right where another index has left few of them; this one walks the
     cells of the territories, which is right for listing them whole.
+
+    With disjoint `spans` only the customers in these ranges of cells are looked for: the cells of
+    the territories that reach into one are found from the cells of its two ends.
     """
-    return Customer.id.in_(_members_by_cell(is_wanted).union_all(_members_by_name(is_wanted)))
+    by_cell, by_name = _members_by_cell(is_wanted, span), _members_by_name(is_wanted, span)
+    return Customer.id.in_(by_cell.union_all(by_name))
 
 
-def _members_by_cell(is_wanted: ColumnElement[bool]) -> Select[int]:
+def _members_by_cell(is_wanted: ColumnElement[bool], span: TableValuedAlias | None) -> Select[int]:
     everyone = aliased(Customer)
+    given: list[Any] = [PlanCell] if span is None else [PlanCell, span]
+    first, last = func.cell_first(PlanCell.cell), func.cell_last(PlanCell.cell)
+    if span is not None:
+        first, last = func.greatest(first, span.c.first), func.least(last, span.c.last)
     in_cell = (
         select(everyone)
-        .where(everyone.cell.between(func.cell_first(PlanCell.cell), func.cell_last(PlanCell.cell)))
+        .where(everyone.cell.between(first, last))
         # OFFSET keeps the planner from reading all customers once instead of a range per cell.
         .offset(0)
-        .correlate(PlanCell)
+        .correlate(*given)
         .lateral()
     )
     resident = aliased(Customer, in_cell)
@@ -138,20 +159,29 @@ def _members_by_cell(is_wanted: ColumnElement[bool]) -> Select[int]:
         CustomerOverride.layer_id == Plan.layer_id,
         CustomerOverride.during.contains(func.now()),
     )
-    return (
+    of_territory = and_(PlanCell.plan_id == Plan.id, PlanCell.territory_id == Territory.id)
+    members = (
         select(resident.id)
         .select_from(Territory)
         .join(Plan, Plan.id == Territory.plan_id)
         .join(Layer, Layer.id == Plan.layer_id)
-        .join(PlanCell, and_(PlanCell.plan_id == Plan.id, PlanCell.territory_id == Territory.id))
+    )
+    if span is not None:
+        level = func.unnest(Plan.resolutions).table_valued("resolution").render_derived("level")
+        members = members.join(level, true()).join(span, true())
+        low = cell_parent(span.c.first, level.c.resolution)
+        high = cell_parent(span.c.last, level.c.resolution)
+        of_territory = and_(of_territory, PlanCell.cell.between(low, high))
+    return (
+        members.join(PlanCell, of_territory)
         .join(resident, true())
         .where(is_wanted, layer_accepts(Layer.customer_filter, resident), ~is_named)
     )
 
 
-def _members_by_name(is_wanted: ColumnElement[bool]) -> Select[int]:
+def _members_by_name(is_wanted: ColumnElement[bool], span: TableValuedAlias | None) -> Select[int]:
     named = aliased(Customer)
-    return (
+    members = (
         select(named.id)
         .select_from(Territory)
         .join(Plan, Plan.id == Territory.plan_id)
@@ -170,3 +200,6 @@ def _members_by_name(is_wanted: ColumnElement[bool]) -> Select[int]:
             layer_accepts(Layer.customer_filter, named),
         )
     )
+    if span is None:
+        return members
+    return members.join(span, named.cell.between(span.c.first, span.c.last))

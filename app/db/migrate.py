@@ -25,6 +25,8 @@ FOR_THE_APPLICATION = (
     "create_plan_partition(bigint)",
     "attach_plan_partition(bigint)",
     "drop_plan_partition(bigint)",
+    "set_indexes_aside()",
+    "build_next_index()",
 )
 
 
@@ -104,6 +106,12 @@ def _grant(connection: Connection, role: str | None) -> None:
     if connection.execute(text("SELECT to_regclass('public.audit_event')")).scalar() is not None:
         # Events are written by triggers, which run as the owner.
         connection.execute(text(f"REVOKE INSERT, UPDATE, DELETE ON audit_event FROM {name}"))
+    if (
+        connection.execute(text("SELECT to_regclass('public.set_aside_index')")).scalar()
+        is not None
+    ):
+        # What stands there is executed as the owner.
+        connection.execute(text(f"REVOKE ALL ON set_aside_index FROM {name}"))
     for signature in FOR_THE_APPLICATION:
         if _has(connection, signature):
             connection.execute(text(f"GRANT EXECUTE ON FUNCTION public.{signature} TO {name}"))

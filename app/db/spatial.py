@@ -4,20 +4,26 @@ from dataclasses import dataclass
 from math import asin, atan2, copysign, cos, degrees, dist, hypot, radians, sin
 from typing import Any
 
+import numpy as np
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Double,
     Float,
     Integer,
+    SmallInteger,
+    TableValuedAlias,
     and_,
     cast,
+    column,
     func,
     literal,
     or_,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.prepared import left_open
+from geo.cells import CellArray, joined_ranges
 
 # The edges of the map, where ground is on both sides or at all longitudes.
 EDGES = (
@@ -116,6 +122,27 @@ def lies_in(column: Any, area: ColumnElement[Any], *, at_edge: bool) -> ColumnEl
 def lon_lat(column: Any) -> tuple[ColumnElement[float], ColumnElement[float]]:
     """Return the longitude and latitude of a point column."""
     return func.ST_X(column), func.ST_Y(column)
+
+
+def spans(cells: CellArray, resolution: int) -> TableValuedAlias:
+    """Return a table of the ranges, `first` to `last`, that the cells' descendants lie in."""
+    first, last = (ids.astype(np.int64).tolist() for ids in joined_ranges(cells, resolution))
+    ids = ARRAY(BigInteger)
+    return _span_table(first=literal(first, ids), last=literal(last, ids))
+
+
+def open_spans(*, has_levels: bool = False) -> TableValuedAlias:
+    """Return such a table with `first` and `last` left open, and a resolution each in `level`."""
+    types: dict[str, Any] = {"first": BigInteger, "last": BigInteger}
+    if has_levels:
+        types["level"] = SmallInteger
+    bounds = {name: left_open(name, ARRAY(type_)) for name, type_ in types.items()}
+    return _span_table(**bounds)
+
+
+def _span_table(**bounds: Any) -> TableValuedAlias:
+    columns = [column(name, bound.type.item_type) for name, bound in bounds.items()]
+    return func.unnest(*bounds.values()).table_valued(*columns, name="span").render_derived()
 
 
 def cell_parent(cell: Any, resolution: Any) -> ColumnElement[int]:

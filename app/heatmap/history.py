@@ -39,8 +39,10 @@ async def months_kept(session: AnySession) -> tuple[date | None, date | None]:
 
 async def has_month(session: AnySession, month: date) -> bool:
     """Tell whether there is a picture of a month."""
-    statement = select(MeasureSnapshot.month).where(MeasureSnapshot.month == month).limit(1)
-    return await session.scalar(statement) is not None
+    # The least one from then on is the first of the index; any row of the month is looked for among
+    # those of all months.
+    kept = MeasureSnapshot.month
+    return await session.scalar(select(func.min(kept)).where(kept >= month)) == month
 
 
 async def read_change(session: AnySession, wanted: HeatRequest, resolution: int) -> Heat | None:

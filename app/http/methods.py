@@ -42,6 +42,12 @@ class DocumentedMethods:
         return [(_pattern(path), methods) for path, methods in self._methods.items()]
 
 
+def with_head(allowed: str) -> str:
+    """Return the methods of a header `Allow` with HEAD, which goes wherever GET does."""
+    methods = set(filter(None, allowed.split(", ")))
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+
+
 def _pattern(path: str) -> re.Pattern[str]:
     def place(found: re.Match[str]) -> str:
         return ".+" if found[1] == ANYTHING else "[^/:]+"

@@ -1,20 +1,28 @@
 """The built map page: files with hashed names never change, the page itself is always asked for."""
 
-from collections.abc import MutableMapping
 from os import PathLike, stat_result
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import Receive, Scope, Send
 
 # MapLibre needs blob workers; scripts and styles come from here only.
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; style-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+
+class WholeFile(FileResponse):
+    """A file that is never given in parts: the page's are small, and asked for by browsers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 class PageFiles(StaticFiles):
@@ -29,11 +37,14 @@ class PageFiles(StaticFiles):
         self,
         full_path: str | PathLike[str],
         stat_result: stat_result,
-        scope: MutableMapping[str, Any],
+        scope: Scope,
         status_code: int = 200,
     ) -> Response:
         """Return a file with its cache and security headers."""
-        response = super().file_response(full_path, stat_result, scope, status_code)
+        headers = {"Accept-Ranges": "none"}
+        response: Response = WholeFile(full_path, status_code, headers, stat_result=stat_result)
+        if self.is_not_modified(response.headers, Headers(scope=scope)):
+            response = NotModifiedResponse(response.headers)
         response.headers["Cache-Control"] = self._caching
         response.headers["Content-Security-Policy"] = CONTENT_POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -50,5 +61,5 @@ def add_page(app: FastAPI, folder: Path) -> None:
     async def map_page(request: Request) -> Response:
         return await files.get_response("index.html", request.scope)
 
-    app.add_route("/", map_page, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_route("/", map_page, methods=["GET"], include_in_schema=False)
     app.mount("/assets", PageFiles(folder / "assets", are_hashed=True), name="assets")

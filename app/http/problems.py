@@ -19,6 +19,7 @@ from starlette.responses import Response
 from app import errors
 from app.errors import Fault, ServiceError
 from app.http.idempotency import AlreadyAnswered
+from app.http.methods import with_head
 from geo.errors import GeoError
 
 log = structlog.get_logger()
@@ -168,7 +169,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     headers = dict(error.headers) if error.headers else {}
     if error.status_code == 405:
         allowed = request.app.state.documented_methods.at(request.url.path)
-        headers["Allow"] = allowed or headers.get("Allow", "")
+        headers["Allow"] = with_head(allowed or headers.get("Allow", ""))
     return problem_response(error.status_code, code, title, detail, headers=headers)
 
 

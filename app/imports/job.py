@@ -5,7 +5,7 @@ killed later finds the outcome of the merge in its run row and goes on from ther
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ import orjson
 from sqlalchemy import delete, func, select, text, update
 
 from app.activity import fold, local_date, refresh_work, snapshot
+from app.activity.work import Compute, in_thread
 from app.db.session import WriteSession
 from app.db.tables import Run, Upload, UploadChunk
 from app.errors import InvalidInput, StaleRun
+from app.imports.bulk import loading
 from app.imports.faults import first_faults, keep_file_faults, keep_staged_faults
 from app.imports.fields import CUSTOMERS, KINDS, Kind
 from app.imports.merge import Counts, foresee, merge, refuse_duplicates
@@ -27,8 +29,11 @@ from app.imports.work import stage_work
 from app.jobs.child import run_child
 from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext, error_document
+from app.workload.estimating import count_customers
 
 FAULTS_IN_ERROR = 20
+# A child takes two seconds to start, and so many customers more than that.
+ESTIMATED_HERE = 500_000
 TURN_LOCK = text("SELECT pg_try_advisory_xact_lock(7236443)")
 MAY_BE_IDLE = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 TURN_CHECK_S = 0.5
@@ -59,7 +64,9 @@ async def run_import(context: RunContext) -> None:
                 result, is_work_known = await _store(context, request, kind, folder)
             if changes_customers and not is_work_known:
                 context.report("estimating work", 0.8)
-                await refresh_work(context.database, context.settings.work, context.writing)
+                settings = context.settings.work
+                compute = _estimating(context, 0.8, 0.9)
+                await refresh_work(context.database, settings, context.writing, compute)
             if changes_customers:
                 context.report("summing up", 0.95)
                 await fold(context.database)
@@ -152,8 +159,11 @@ async def _store(
             else:
                 work = context.settings.work
                 if kind is CUSTOMERS:
-                    is_work_known = await stage_work(session, work)
-                counts = await merge(session, kind, rows, *fields, work)
+                    compute = _estimating(context, 0.6, 0.65)
+                    is_work_known = await stage_work(session, work, folder, compute)
+                n_new = summary["rows"] - summary["rejected"] if is_work_known else 0
+                async with loading(session, n_new, _indexing(context)) as is_alone:
+                    counts = await merge(session, kind, rows, *fields, work, is_alone=is_alone)
             upload = await session.get_one(Upload, context.parameters["upload_id"])
             result = outcome(request, upload.filename, upload.sha256, summary, counts)
             if not request.dry_run:
@@ -162,6 +172,22 @@ async def _store(
     if refusal is not None:
         raise refusal
     return result, is_work_known
+
+
+def _estimating(context: RunContext, start: float, end: float) -> Compute:
+    """Estimate in a child where there are so many that this process would grow by their size."""
+
+    async def compute(folder: Path) -> None:
+        if count_customers(folder) <= ESTIMATED_HERE:
+            await in_thread(folder)
+        else:
+            await run_child(context, "app.workload.estimating", folder, start, end)
+
+    return compute
+
+
+def _indexing(context: RunContext) -> Callable[[float], None]:
+    return lambda part: context.report("indexing", 0.65 + 0.15 * part)
 
 
 async def _tell_audit(session: WriteSession, kind: Kind, upload: Upload, counts: Counts) -> None:

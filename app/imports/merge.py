@@ -76,6 +76,8 @@ async def merge(
     fields: Collection[str],
     extras: list[str],
     work: WorkSettings,
+    *,
+    is_alone: bool = False,
 ) -> Counts:
     """Insert and update what differs from the stored rows.
 
@@ -91,11 +93,13 @@ async def merge(
         Columns of the file that become attributes.
     work
         By which new customers are due; how much work they are is staged (`app.imports.work`).
+    is_alone
+        Whether the target is empty and locked: then nothing is compared, and no index is needed.
     """
     target = TARGETS[kind.name]
     fresh = _fresh(kind, rows)
     columns: dict[str, Any] = {name: column for name, column in fresh.c.items() if name != "row"}
-    changed = _changed(target, fresh, fields, kind, extras)
+    changed = select() if is_alone else _changed(target, fresh, fields, kind, extras)
     # Customers go in by cell, so that neighbours on the ground are neighbours in the heap.
     order = fresh.c.cell if kind is CUSTOMERS else fresh.c.external_id
     if kind is CUSTOMERS:
@@ -108,6 +112,9 @@ async def merge(
     changed = changed.add_columns(*columns.values()).order_by(order)
     statement = insert(target).from_select(list(columns), changed, include_defaults=False)
     updates = _updates(target, statement.excluded, fields, kind, extras)
+    if is_alone:
+        await session.execute(statement)
+        return Counts(await _n_rows(session, rows), 0, 0)
     if updates:
         statement = statement.on_conflict_do_update(
             index_elements=["external_id"],

@@ -24,6 +24,9 @@ PLAIN = re.compile(r"[0-9.+-]*")
 LONGEST_PLAIN = 40
 DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+PLAIN_INSTANTS = re.compile(
+    r"(?:(?:(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?\0)*"
+)
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].+")
 
 
@@ -168,6 +171,8 @@ def _read_labels(field: Field, cells: list[str]) -> Column:
 
 
 def _read_instant(field: Field, cells: list[str]) -> Column:
+    if _are_plain_instants(cells):
+        return [cell or _default(field) for cell in cells], []
     known = {cell: _instant(cell) for cell in set(cells)} | {"": _default(field)}
     read = [known[cell] for cell in cells]
     findings = [
@@ -214,6 +219,18 @@ def _decimals(field: Field, cells: list[str]) -> tuple[Floats, list[Finding]]:
 def _labels(cell: str) -> list[str]:
     labels = (label.strip() for label in cell.split(LABEL_SEPARATOR))
     return list(dict.fromkeys(label for label in labels if label))
+
+
+def _are_plain_instants(cells: list[str]) -> bool:
+    """Tell whether each cell is empty or an instant to the second in UTC, such as most are."""
+    if not PLAIN_INSTANTS.fullmatch("\0".join([*cells, ""])):
+        return False
+    try:
+        # Fails for what no calendar or clock has.
+        np.array([cell[:-1] for cell in cells if cell], dtype="datetime64[s]")
+    except ValueError:
+        return False
+    return True
 
 
 def _instant(cell: str) -> str | None:

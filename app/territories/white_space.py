@@ -7,9 +7,7 @@ have none, as the next one begins with the very next cell: cells are numbered al
 leaves the ground of a plan at its border only.
 """
 
-from typing import Any
-
-from sqlalchemy import text
+from sqlalchemy import BigInteger, bindparam, text
 
 from app.db.scope import Scope
 from app.db.session import AnySession
@@ -19,12 +17,10 @@ from app.errors import NotFound
 from app.territories.schemas import UncoveredCustomer
 
 UNCOVERED = """
-    WITH in_force AS MATERIALIZED (
-        SELECT plan_id FROM publication WHERE layer_id = :layer_id AND during @> now()
-    ), account AS MATERIALIZED (
+    WITH account AS MATERIALIZED (
         -- Named accounts, and whether their territory is there: it may be of an earlier plan.
         SELECT customer_id, EXISTS (
-            SELECT FROM territory JOIN in_force USING (plan_id) WHERE code = territory_code
+            SELECT FROM territory WHERE plan_id = :plan_id AND code = territory_code
         ) AS is_placed
         FROM customer_override WHERE layer_id = :layer_id AND during @> now()
     ), edge AS (
@@ -33,7 +29,7 @@ UNCOVERED = """
             SELECT 0::bigint AS first, 0::bigint AS last
             UNION ALL
             SELECT cell_first(cell), cell_last(cell)
-            FROM plan_cell WHERE plan_id IN (SELECT plan_id FROM in_force)
+            FROM plan_cell WHERE plan_id = :plan_id
         ) AS covered
     ), gap AS MATERIALIZED (
         SELECT above, below FROM edge CROSS JOIN LATERAL (
@@ -44,27 +40,30 @@ UNCOVERED = """
         WHERE below <> ((((above >> 9 >> carry) + 1) << carry) << 9 | 511)
     ), candidate AS (
         -- OFFSET keeps the planner from reading all customers once instead of a range per gap.
-        SELECT outside.id
+        SELECT outside.*
         FROM gap CROSS JOIN LATERAL (
-            SELECT id FROM customer WHERE cell > above AND cell < below OFFSET 0
+            SELECT * FROM customer WHERE cell > above AND cell < below OFFSET 0
         ) AS outside
-        WHERE NOT EXISTS (SELECT FROM account WHERE customer_id = outside.id AND is_placed)
-        UNION
-        SELECT customer_id FROM account WHERE NOT is_placed
+        WHERE NOT EXISTS (SELECT FROM account WHERE customer_id = outside.id)
+        UNION ALL
+        SELECT customer.* FROM account JOIN customer ON customer.id = customer_id
+        WHERE NOT is_placed
     ), uncovered AS (
-        SELECT customer.* FROM candidate JOIN customer USING (id)
+        SELECT * FROM candidate
         WHERE layer_accepts((SELECT customer_filter FROM layer WHERE id = :layer_id),
             class, segment, tags, status)
     )
 """
 BY_CLASS = "SELECT class, count(*) FROM uncovered GROUP BY class"
-COUNT = text(UNCOVERED + BY_CLASS)
+# The plan is given and not looked up here: so the cells of no other plan are read.
+OF_PLAN = bindparam("plan_id", type_=BigInteger)
+COUNT = text(UNCOVERED + BY_CLASS).bindparams(OF_PLAN)
 PAGE = """
     SELECT id, external_id, name, ST_X(geom) AS lon, ST_Y(geom) AS lat, class, segment, status,
         work_minutes
     FROM uncovered WHERE id > :after ORDER BY id LIMIT :limit
 """
-LIST = text(UNCOVERED + PAGE)
+LIST = text(UNCOVERED + PAGE).bindparams(OF_PLAN)
 IN_FORCE = text("SELECT plan_id FROM publication WHERE layer_id = :layer_id AND during @> now()")
 
 
@@ -81,7 +80,8 @@ async def list_uncovered(
     await _refuse_missing(session, layer_id)
     if not scope.is_unlimited:
         return []
-    parameters = {"layer_id": layer_id, "after": after, "limit": limit}
+    plan_id = await _plan_in_force(session, layer_id)
+    parameters = {"layer_id": layer_id, "plan_id": plan_id, "after": after, "limit": limit}
     rows = (await session.execute(LIST, parameters)).mappings()
     return [UncoveredCustomer.model_validate(dict(row)) for row in rows]
 
@@ -98,11 +98,16 @@ async def count_uncovered(
     """
     await _refuse_missing(session, layer_id)
     counts = dict.fromkeys(CLASSES, 0)
-    parameters: dict[str, Any] = {"layer_id": layer_id}
-    plan_id = await session.scalar(IN_FORCE, parameters)
+    plan_id = await _plan_in_force(session, layer_id)
+    parameters = {"layer_id": layer_id, "plan_id": plan_id}
     if scope.is_unlimited:
         counts |= dict((await session.execute(COUNT, parameters)).all())
     return plan_id, counts
+
+
+async def _plan_in_force(session: AnySession, layer_id: int) -> int | None:
+    plan_id: int | None = await session.scalar(IN_FORCE, {"layer_id": layer_id})
+    return plan_id
 
 
 async def _refuse_missing(session: AnySession, layer_id: int) -> None:

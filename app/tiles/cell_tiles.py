@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, SmallInteger, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, func, select
 
 from app.db import scope as scopes
-from app.db.heat import Sums, chosen, open_ids, packing, unpack, walking, written
+from app.db.heat import Sums, chosen, packing, unpack, walking, written
 from app.db.prepared import Prepared, left_open
 from app.db.scope import Scope
 from app.db.session import AnyReader, rows
+from app.db.spatial import open_spans
 from app.db.tables import ActivityCell, Territory
 from app.tiles.apart import apart
 from app.tiles.grid import EXTENT, MARGIN, MAX_BYTES
@@ -113,12 +113,9 @@ def _rollup(has_classes: bool, has_segments: bool) -> Prepared:
         .group_by(ActivityCell.cell)
         .having(customers >= left_open("fewest", BigInteger()))
     )
-    bounds = {
-        "first": open_ids("first"), "last": open_ids("last"),
-        "level": left_open("level", ARRAY(SmallInteger)),
-    }  # fmt: skip
     sums = chosen(sums, has_classes, has_segments)
-    return packing(walking(sums, ActivityCell.cell, ActivityCell.resolution, **bounds))
+    span = open_spans(has_levels=True)
+    return packing(walking(sums, ActivityCell.cell, span, ActivityCell.resolution))
 
 
 def _drawn(

@@ -18,6 +18,7 @@ async def test_what_is_copied_in_comes_out_again(
     monkeypatch.setattr(fixed_rows, "ROWS_AT_ONCE", 7)
     rng = np.random.default_rng(0)
     n = 7 * 4 + 3
+    rows = np.empty(n, ROWS.numbers)
     columns = {
         "id": np.arange(n) - 2**62,
         "amount": np.append(rng.normal(0, 1e300, n - 2), [np.nan, -np.inf]),
@@ -25,13 +26,15 @@ async def test_what_is_copied_in_comes_out_again(
         "mark": rng.choice([b"S", b"A", b"D"], n),
         "n": rng.integers(-(2**31), 2**31, n),
     }
+    for name, values in columns.items():
+        rows[name] = values
     async with database.writing() as session:
         await session.execute(
             text(
                 'CREATE TEMP TABLE kept (id int8, amount float8, is_good bool, mark "char", n int4)'
             )
         )
-        await copy_in(session, "kept", ROWS, columns)
+        await copy_in(session, "kept", ROWS, [rows[:9], rows[9:]])
         parts = [part async for part in copy_out(session, SELECT, ROWS)]
         nothing = [part async for part in copy_out(session, f"{SELECT} LIMIT 0", ROWS)]
 

@@ -18,7 +18,15 @@ from app.heatmap.request import HeatRequest
 from app.heatmap.schemas import HeatCells
 from app.settings import Settings
 from geo.bbox import BoundingBox
-from geo.cells import CUSTOMER_RESOLUTION, ancestors, area_km2, cells_from_points, cells_to_text
+from geo.cells import (
+    CUSTOMER_RESOLUTION,
+    CellArray,
+    ancestors,
+    area_km2,
+    cells_from_points,
+    cells_to_text,
+    descendants,
+)
 from geo.outlines import territory_outlines
 from tests.search.crowd import add_customers, clear
 from tests.tiles.ground import add_owner, add_plan, patch, quarters
@@ -32,6 +40,20 @@ CHOICES = {
     "status": ["active", "lead", "inactive"], "tags": ["", "key", "key,new"],
 }  # fmt: skip
 Crowd = dict[str, Any]
+
+# Wherever they are: twenty customers are the rep's by name, twenty somebody else's.
+NAMED = text("""
+    INSERT INTO customer_override (layer_id, customer_id, territory_code, during, reason)
+    SELECT layer.id, customer.id, CASE WHEN n < 20 THEN 'T01' ELSE 'T02' END,
+        tstzrange('2020-01-01', NULL), 'Key account'
+    FROM layer, generate_series(0, 39) AS n JOIN customer ON external_id = 'C' || n
+""")
+
+
+def mixed(cells: CellArray) -> CellArray:
+    """The same ground with every third cell replaced by its children."""
+    is_split = np.arange(len(cells)) % 3 == 0
+    return np.sort(np.concatenate([cells[~is_split], descendants(cells[is_split], 8)]))
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +80,17 @@ async def ground(settings: Settings) -> AsyncIterator[tuple[Database, Crowd]]:
         for number in np.flatnonzero(crowd["overdue"]).tolist():
             due = text(f"UPDATE customer SET due_on = '2026-11-01' WHERE external_id = 'C{number}'")
             await session.execute(due)
-    cells = patch(*HERE, 0.8, 7)
+    cells = mixed(patch(*HERE, 0.8, 7))
     alignment = quarters(cells)
     _, territories = await add_plan(database, cells, alignment)
     await add_owner(database, territories[0], "Lin Mei")
+    async with database.writing() as session:
+        await session.execute(NAMED)
     await fold(database)
     fine = cells_from_points(crowd["lon"], crowd["lat"], CUSTOMER_RESOLUTION)
-    crowd["is_own"] = np.isin(ancestors(fine, 7), cells[alignment == 0])
+    own = cells[alignment == 0]
+    crowd["is_own"] = np.isin(ancestors(fine, 7), own) | np.isin(ancestors(fine, 8), own)
+    crowd["is_own"][:20], crowd["is_own"][20:40] = True, False
     yield database, crowd
     await database.close()
     clear(settings)

@@ -104,9 +104,15 @@ async def test_the_first_customers_are_written_once_with_their_work(
     assert await refresh_work(database, settings.work) == 0
 
 
+@pytest.mark.parametrize("estimated_here", [500_000, 100])
 async def test_later_customers_are_written_with_their_work_and_change_that_of_their_neighbours(
-    database: Database, settings: Settings, tmp_path: Path
+    database: Database,
+    settings: Settings,
+    tmp_path: Path,
+    estimated_here: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(job, "ESTIMATED_HERE", estimated_here)
     for part in (range(300), range(150, 500)):
         path = tmp_path / f"{part.start}.csv"
         rows = [f"{i},{113 + i % 37 / 500},{30 + i % 29 / 500}" for i in part]
@@ -130,9 +136,9 @@ async def test_a_worker_that_lost_its_run_stores_nothing(
     run_id = await submit(database, settings, file)
     merge = job.merge
 
-    async def lose(*arguments: object) -> object:
+    async def lose(*arguments: object, **named: object) -> object:
         await requeue(database, run_id)
-        return await merge(*arguments)  # type: ignore[arg-type]
+        return await merge(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(job, "merge", lose)
     await execute(database, settings, HANDLERS, run_id)

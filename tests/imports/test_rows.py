@@ -28,6 +28,8 @@ from tests.imports.conftest import GOOD, HEADER, Reading
         ("1,Class,121,31,Z,1,", "class", "unknown-value"),
         ("1,Date,121,31,A,1,30.10.2026", "last_visit_at", "date"),
         ("1,No such day,121,31,A,1,2026-02-30", "last_visit_at", "date"),
+        ("1,No such hour,121,31,A,1,2026-02-03T24:00:00Z", "last_visit_at", "date"),
+        ("1,No such year,121,31,A,1,0000-02-03T00:00:00Z", "last_visit_at", "date"),
         ("1,NUL\0,121,31,A,1,", "name", "nul"),
         ("1," + "x" * 301 + ",121,31,A,1,", "name", "too-long"),
         ("1,Short,121,31,A", "\\N", "columns"),

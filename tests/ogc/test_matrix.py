@@ -103,7 +103,7 @@ async def test_nothing_can_be_changed(client_as: ClientAs, method: str) -> None:
     answer = await admin.request(method, "/ogc/collections/geofences/items/1")
 
     assert answer.status_code == 405
-    assert answer.headers["Allow"] == "GET"
+    assert answer.headers["Allow"] == "GET, HEAD"
     assert answer.json()["type"] == "/problems/method-not-allowed"
 
 

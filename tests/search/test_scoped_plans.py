@@ -1,6 +1,6 @@
 """How the database finds a rep's customers among a hundred thousand, as the application's role."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from sqlalchemy import event
 
 from app.db import scope as scopes
 from app.db.customer_filter import CustomerFilter
+from app.db.heat import heat_rows
 from app.db.scope import EVERYTHING, Scope
 from app.db.session import Database
 from app.db.spatial import geography
@@ -16,6 +17,9 @@ from app.geofences.coverage import total_of
 from app.search.repository import around_each, in_area, nearest
 from app.settings import Settings
 from app.tiles import customer_tiles
+from geo.bbox import BoundingBox
+from geo.cell_ids import descendant_range, joined_ranges
+from geo.cover import cover
 from geo.geojson import polygon_from_geojson
 from geo.tiles import tile_at
 from tests.search.crowd import add_customers, analyze, clear
@@ -44,6 +48,13 @@ async def owned(settings: Settings) -> AsyncIterator[tuple[Database, int, int]]:
     yield database, territories[0], rep_id
     await database.close()
     clear(settings)
+
+
+def steps_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every step of a plan."""
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from steps_of(inner)
 
 
 def reads_few(explained: str) -> None:
@@ -100,3 +111,30 @@ async def test_a_wide_tile_of_a_scope_starts_from_the_cells_of_its_territories(
         ((statement, values),) = sent
         lines = await connection.exec_driver_sql(f"EXPLAIN {statement}", values)
         reads_few("\n".join(line for (line,) in lines))
+
+
+async def test_heat_of_a_scope_looks_into_the_cells_of_its_territories_in_the_view_alone(
+    owned: tuple[Database, int, int],
+) -> None:
+    database, _, rep_id = owned
+    view = cover(BoundingBox(121.43, 31.19, 121.45, 31.21), 8)
+    rows = heat_rows(Scope(frozenset({rep_id})), "revenue", CustomerFilter(), 8, view, 1)
+    first, last = joined_ranges(view)
+    cells = patch(*HERE, 2, 7)
+    own = cells[quarters(cells) == 0]
+    low, high = descendant_range(own)
+    in_view = (high[:, None] >= first) & (low[:, None] <= last)
+
+    reads_few(await explain(database, rows))
+    async with database.reading() as session:
+        connection = await session.connection()
+        sent = rows.compile(connection.engine.sync_engine).construct_expanded_state()
+        analyzed = await connection.exec_driver_sql(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {sent.statement}", sent.parameters
+        )
+        steps = list(steps_of(analyzed.scalar_one()[0]["Plan"]))
+
+    assert 0 < in_view.sum() < 0.1 * len(own)
+    looks = [step for step in steps if step.get("Index Name") == "ix_customer_cell"]
+    assert sum(step["Actual Loops"] for step in looks) == in_view.sum()
+    assert steps[0]["Actual Rows"] > 0

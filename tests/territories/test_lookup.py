@@ -318,12 +318,12 @@ async def test_lookups_and_white_space_read_indexes_only(
     engine.dispose()
     analyze(settings)
     cell = int(cell_from_point(*SHANGHAI, 12))
-    page = {"layer_id": plan.layer_id, "after": 0, "limit": 100}
+    of_plan = {"layer_id": plan.layer_id, "plan_id": plan.plan_id}
 
     one = await explain(database, lookup_one(cell, scopes.EVERYTHING, None, None))
     many = await explain(database, lookup_each([cell] * 1000, scopes.EVERYTHING, None, None))
-    listed = await explain(database, LIST.bindparams(**page))
-    counted = await explain(database, COUNT.bindparams(layer_id=plan.layer_id))
+    listed = await explain(database, LIST.bindparams(**of_plan, after=0, limit=100))
+    counted = await explain(database, COUNT.bindparams(**of_plan))
 
     assert "plan_cell" in one
     assert "plan_cell" in many

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import Range
 from app.db.alignment import pack
 from app.db.session import Database, WriteSession
 from app.db.tables import Layer, Plan, Publication, Rep, Territory, TerritoryOwner
-from geo.cells import cells_from_points, points_from_cells
+from geo.cells import cells_from_points, points_from_cells, resolutions
 from geo.outlines import simplified_outlines, territory_outlines
 
 ALWAYS = Range(datetime(2020, 1, 1, tzinfo=UTC), None)
@@ -50,9 +50,10 @@ async def add_plan(
             session, Layer, name=layer, title=layer, customer_filter=customer_filter or {}
         )
         plan_id = await _inserted(
-            session, Plan, layer_id=layer_id, name="Test", parameters={}, resolutions=[7],
-            n_territories=n, n_cells=len(cells), alignment=pack(cells, alignment), scores={},
-            manifest={}, state="published" if is_published else "draft",
+            session, Plan, layer_id=layer_id, name="Test", parameters={},
+            resolutions=np.unique(resolutions(cells)).tolist(), n_territories=n,
+            n_cells=len(cells), alignment=pack(cells, alignment), scores={}, manifest={},
+            state="published" if is_published else "draft",
         )  # fmt: skip
         territories = []
         for ordinal, (outline, overview) in enumerate(zip(outlines, overviews, strict=True)):

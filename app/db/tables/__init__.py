@@ -8,7 +8,7 @@ from app.db.tables.activity import (
     MeasureSnapshot,
 )
 from app.db.tables.base import Base
-from app.db.tables.generation import DataChange, DataGeneration
+from app.db.tables.generation import DataChange, DataGeneration, SetAsideIndex
 from app.db.tables.geofence import Geofence, GeofenceCell
 from app.db.tables.people import Customer, Rep
 from app.db.tables.planning import (
@@ -50,6 +50,7 @@ __all__ = [
     "Rep",
     "Run",
     "RunEvent",
+    "SetAsideIndex",
     "Territory",
     "TerritoryOwner",
     "Upload",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -49,6 +49,13 @@ class AuditEvent(Base):
     __table_args__ = (
         Index("ix_audit_event_entity", "entity", "entity_id", "id"),
         Index("ix_audit_event_actor", "actor", "id"),
+        Index("ix_audit_event_at", "at"),
+        Index(
+            "ix_audit_event_rare_action",
+            "action",
+            "id",
+            postgresql_where=text("action NOT IN ('insert', 'update')"),
+        ),
     )
 
     id: Mapped[Id]

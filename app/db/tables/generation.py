@@ -1,4 +1,4 @@
-"""How often the data of each subject changed; written by triggers (migration 0009)."""
+"""What the owner of the tables keeps for the application: counts of changes, indexes set aside."""
 
 from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -22,3 +22,12 @@ class DataGeneration(Base):
 
     subject: Mapped[str] = mapped_column(Text, primary_key=True)
     folded: Mapped[BigInt]
+
+
+class SetAsideIndex(Base):
+    """An index that a first import builds anew before it commits; seen from outside, never any."""
+
+    __tablename__ = "set_aside_index"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    definition: Mapped[str] = mapped_column(Text)

@@ -39,6 +39,7 @@ class Geofence(Base):
         ),
         Index("ix_geofence_tile_outline", "tile_outline", postgresql_using="gist"),
         Index("ix_geofence_group_name", "group_name", "id"),
+        Index("ix_geofence_name", "name"),
     )
 
     id: Mapped[Id]

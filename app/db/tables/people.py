@@ -61,6 +61,8 @@ class Customer(Base):
         Index("ix_customer_segment", "segment"),
         Index("ix_customer_status", "status", postgresql_where=text("status <> 'active'")),
         Index("ix_customer_last_visit_at", "last_visit_at"),
+        # For `/ogc`, whose clients ask by name: migration 0013.
+        Index("ix_customer_name", "name"),
     )
 
     id: Mapped[Id]

@@ -69,8 +69,20 @@ def work_minutes(
     neighbour_distance_m
         (n,) mean great-circle distance to the nearest customers.
     """
+    service = service_minutes(settings, classes, service_overrides)
+    return minutes_per_year(settings, visits, service, neighbour_distance_m)
+
+
+def service_minutes(settings: WorkSettings, classes: Classes, overrides: Floats) -> Floats:
+    """Return the minutes on site of each customer, (n,); overrides are NaN where there is none."""
     by_class = _by_class(settings, classes, "service_minutes")
-    service = np.where(np.isnan(service_overrides), by_class, service_overrides)
+    return np.where(np.isnan(overrides), by_class, overrides)
+
+
+def minutes_per_year(
+    settings: WorkSettings, visits: Floats, service: Floats, neighbour_distance_m: Floats
+) -> Floats:
+    """Return the minutes per year of (n,) customers from their visits and minutes on site."""
     per_visit = service + settings.admin_minutes + travel_minutes(settings, neighbour_distance_m)
     # Hundredths of a minute: finer differences would rewrite rows without meaning anything.
     return np.asarray(np.round(visits * per_visit, 2))
