@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
 from geo.cells import CellArray, IntArray, drawn_boundary, points_from_cells
-from geo.mvt import Geometries, polygons
 from geo.outlines import cell_outlines
 from geo.sphere import FloatArray
 from geo.tiles import MAX_LATITUDE
@@ -68,13 +68,14 @@ def points_on_tile(tile: Tile, extent: int, cells: CellArray) -> tuple[IntArray,
 
 def cells_on_tile(
     tile: Tile, extent: int, margin: int, cells: CellArray
-) -> tuple[Geometries, IntArray]:
+) -> tuple[npt.NDArray[np.object_], IntArray]:
     """Outlines of the cells in whole units of a tile, cut off at `margin` beyond its edge.
 
     Returns
     -------
-    geometries
-        A polygon for each cell that is there, in parts if it lies across the antimeridian.
+    (n,) shapes
+        A polygon for each cell that is there, in parts if it lies across the antimeridian;
+        clockwise as seen on the map (y runs down), as tiles want outer rings.
     (n,) int64
         Indices of these cells, ascending; those smaller than a unit are not there.
     """
@@ -84,7 +85,7 @@ def cells_on_tile(
     rings = _cut(Rings(placed, rings.offsets, rings.owners), -margin, extent + margin)
     rings = _in_whole_units(rings)
     shown, owners = np.unique(rings.owners, return_inverse=True)
-    return polygons(rings.vertices.astype(np.int64), rings.offsets, owners), shown
+    return _shapes(rings, owners, len(shown)), shown
 
 
 def _outlines(cells: CellArray) -> Rings:
@@ -171,6 +172,14 @@ def _turned(
     at = np.arange(len(vertices))
     turned = offsets[ring] + offsets[ring + 1] - 1 - at
     return vertices[np.where(is_wrong[ring], turned, at)]
+
+
+def _shapes(rings: Rings, owners: IntArray, n: int) -> npt.NDArray[np.object_]:
+    """The rings of each of `n` owners as one shape."""
+    ring = np.repeat(np.arange(len(owners)), np.diff(rings.offsets))
+    parts: Any = shapely.polygons(shapely.linearrings(rings.vertices, indices=ring))
+    shapes: Any = parts if len(parts) == n else shapely.multipolygons(parts, indices=owners)
+    return np.asarray(shapes, dtype=object)
 
 
 def _rings_of(shapes: npt.NDArray[np.object_], owners: IntArray) -> Rings:

@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.customer_filter import CustomerFilter
 from app.db.membership import belongs_to
-from app.db.prepared import Prepared, left_open
+from app.db.prepared import Prepared, left_open, written
 from app.db.scope import Scope, visible_territory_ids
 from app.db.session import AnyReader, rows
 from app.db.spatial import cell_parent, open_spans, spans
@@ -71,8 +71,8 @@ class Sums:
             return self.customers.astype(np.float64)
         return np.ones(len(self.cells))
 
-    def only(self, wanted: NDArray[np.bool_]) -> "Sums":
-        """Return some of the cells."""
+    def only(self, wanted: NDArray[np.bool_] | NDArray[np.int64]) -> "Sums":
+        """Return some of the cells: those for which it is true, or those at ascending indices."""
         return Sums(self.cells[wanted], self.customers[wanted], self.amounts[wanted])
 
 
@@ -233,11 +233,6 @@ def walking(
     return select(in_span.c.cell, in_span.c.customers, in_span.c.amount).join_from(
         span, in_span, true()
     )
-
-
-def written(ids: CellArray) -> str:
-    """Return ids as the database writes an array: the driver takes longer over every number."""
-    return f"{{{','.join(map(str, ids.tolist()))}}}"
 
 
 def chosen(sums: Select[Any], has_classes: bool, has_segments: bool) -> Select[Any]:

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Double,
     Float,
     Integer,
-    SmallInteger,
     TableValuedAlias,
     and_,
     cast,
@@ -22,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.prepared import left_open
+from app.db.prepared import left_open, open_table
 from geo.cells import CellArray, joined_ranges
 
 # The edges of the map, where ground is on both sides or at all longitudes.
@@ -127,22 +126,14 @@ def lon_lat(column: Any) -> tuple[ColumnElement[float], ColumnElement[float]]:
 def spans(cells: CellArray, resolution: int) -> TableValuedAlias:
     """Return a table of the ranges, `first` to `last`, that the cells' descendants lie in."""
     first, last = (ids.astype(np.int64).tolist() for ids in joined_ranges(cells, resolution))
-    ids = ARRAY(BigInteger)
-    return _span_table(first=literal(first, ids), last=literal(last, ids))
+    arrays = literal(first, ARRAY(BigInteger)), literal(last, ARRAY(BigInteger))
+    columns = column("first", BigInteger), column("last", BigInteger)
+    return func.unnest(*arrays).table_valued(*columns, name="span").render_derived()
 
 
-def open_spans(*, has_levels: bool = False) -> TableValuedAlias:
-    """Return such a table with `first` and `last` left open, and a resolution each in `level`."""
-    types: dict[str, Any] = {"first": BigInteger, "last": BigInteger}
-    if has_levels:
-        types["level"] = SmallInteger
-    bounds = {name: left_open(name, ARRAY(type_)) for name, type_ in types.items()}
-    return _span_table(**bounds)
-
-
-def _span_table(**bounds: Any) -> TableValuedAlias:
-    columns = [column(name, bound.type.item_type) for name, bound in bounds.items()]
-    return func.unnest(*bounds.values()).table_valued(*columns, name="span").render_derived()
+def open_spans(**types: Any) -> TableValuedAlias:
+    """Return such a table left open, with columns of further types."""
+    return open_table("span", first=BigInteger, last=BigInteger, **types)
 
 
 def cell_parent(cell: Any, resolution: Any) -> ColumnElement[int]:

@@ -1,25 +1,26 @@
 """Tiles of a plan's cells: each by itself where they are large enough, else summed up."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, func, select
+from sqlalchemy import BigInteger, Double, Integer, SmallInteger, Text, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db import scope as scopes
-from app.db.heat import Sums, chosen, packing, unpack, walking, written
-from app.db.prepared import Prepared, left_open
+from app.db.heat import Sums, chosen, packing, unpack, walking
+from app.db.prepared import Prepared, left_open, written
 from app.db.scope import Scope
 from app.db.session import AnyReader, rows
 from app.db.spatial import open_spans
 from app.db.tables import ActivityCell, Territory
 from app.tiles.apart import apart
+from app.tiles.encoding import encode, encoding_shapes, hexadecimal, of_shapes, packed
 from app.tiles.grid import EXTENT, MARGIN, MAX_BYTES
 from app.tiles.plan_cells import KnownPlans, Level
 from app.tiles.plans import ShownPlan
-from geo import mvt
 from geo.cells import CellArray, joined_ranges, resolutions
 from geo.tile_shapes import cells_on_tile
 from geo.tiles import resolution_for_zoom
@@ -64,7 +65,8 @@ async def read_tile(
         sums = UNTOLD
         if counted is not None:
             sums = await _sums(reader, plan, level.cells[near], counted)
-        drawn = await apart(len(near), _drawn, tile, level, near, territories, sums)
+        placed = await apart(len(near), _placed, tile, level, near, territories, sums)
+        drawn = await encode(reader, _encoding(), placed)
         if len(drawn) <= MAX_BYTES:
             break
     return drawn
@@ -114,35 +116,58 @@ def _rollup(has_classes: bool, has_segments: bool) -> Prepared:
         .having(customers >= left_open("fewest", BigInteger()))
     )
     sums = chosen(sums, has_classes, has_segments)
-    span = open_spans(has_levels=True)
+    span = open_spans(level=SmallInteger)
     return packing(walking(sums, ActivityCell.cell, span, ActivityCell.resolution))
 
 
-def _drawn(
+@cache
+def _encoding() -> Prepared:
+    """Return the statement for cells; of their territories each is sent once, and its number."""
+    cells = of_shapes(
+        cell=BigInteger, nth=Integer, n_cells=BigInteger, customers=BigInteger, work_minutes=Double
+    )
+    types = {"ids": BigInteger, "codes": Text, "colours": Integer}
+    arrays = [left_open(name, ARRAY(type_)).label(name) for name, type_ in types.items()]
+    owners = select(*arrays).subquery("owners").c
+    return encoding_shapes(
+        LAYER,
+        cells,
+        hexadecimal(cells.c.cell),
+        owners.ids[cells.c.nth].label("territory_id"),
+        owners.codes[cells.c.nth].label("code"),
+        owners.colours[cells.c.nth].label("colour"),
+        cells.c.n_cells,
+        cells.c.customers,
+        cells.c.work_minutes,
+    )
+
+
+def _placed(
     tile: tuple[int, int, int],
     level: Level,
     near: NDArray[np.int64],
     territories: Sequence[Any],
     sums: Sums,
-) -> bytes:
+) -> dict[str, Any]:
     shapes, shown = cells_on_tile(tile, EXTENT, MARGIN, level.cells[near])
-    if len(shown) == 0:
-        return b""
     shown = near[shown]
-    cells, ordinals = level.cells[shown], level.ordinals[shown]
-    present, owner = np.unique(ordinals, return_inverse=True)
-    known = {row[0]: row for row in territories}
-    ids, codes, colours = zip(*(known[ordinal][1:] for ordinal in present.tolist()), strict=True)
-    properties = {
-        "cell": mvt.cells(cells),
-        "territory_id": mvt.counts(np.array(ids)[owner]),
-        "code": mvt.texts(codes, owner),
-        "colour": mvt.counts(np.array(colours)[owner]),
-        "n_cells": mvt.counts(level.n_cells[shown]),
-    }
-    if len(sums.cells):
-        at = np.minimum(np.searchsorted(sums.cells, cells), len(sums.cells) - 1)
-        is_told = sums.cells[at] == cells
-        properties["customers"] = mvt.counts(sums.customers[at], is_told)
-        properties["work_minutes"] = mvt.doubles(sums.amounts[at], is_told)
-    return mvt.layer(LAYER, EXTENT, shapes, properties)
+    cells = level.cells[shown]
+    present, owner = np.unique(level.ordinals[shown], return_inverse=True)
+    known = {row[0]: row[1:] for row in territories}
+    own = [known[ordinal] for ordinal in present.tolist()]
+    ids, codes, colours = ([row[i] for row in own] for i in range(3))
+    at = np.searchsorted(sums.cells, cells)
+    is_told = at < len(sums.cells)
+    is_told[is_told] = sums.cells[at[is_told]] == cells[is_told]
+    customers, amounts = np.zeros(len(cells), dtype=np.int64), np.zeros(len(cells))
+    customers[is_told] = sums.customers[at[is_told]]
+    amounts[is_told] = sums.amounts[at[is_told]]
+    return {
+        **packed(shapes),
+        "cell": written(cells),
+        "nth": written(owner + 1),
+        "ids": ids, "codes": codes, "colours": colours,
+        "n_cells": written(level.n_cells[shown]),
+        "customers": written(customers, is_told),
+        "work_minutes": written(amounts, is_told),
+    }  # fmt: skip

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Double,
     Integer,
     Select,
     Text,
@@ -31,15 +32,15 @@ from app.db import scope as scopes
 from app.db.customer_filter import CustomerFilter
 from app.db.heat import COARSEST, FINEST, Sums, read_around
 from app.db.membership import layer_accepts, named_account
-from app.db.prepared import Prepared, left_open
+from app.db.prepared import Prepared, left_open, written
 from app.db.scope import EVERYTHING, Scope
 from app.db.session import AnyReader, rows
 from app.db.spatial import cell_parent, lon_lat
 from app.db.tables import Customer, PlanCell, Territory
 from app.tiles.apart import apart
+from app.tiles.encoding import encode, encoding_points, of_points, placed
 from app.tiles.grid import EXTENT, MAX_BYTES, ground, holds, is_near, on_tile, values_of
 from app.tiles.plans import ShownPlan
-from geo import mvt
 from geo.tile_shapes import points_on_tile
 from geo.tiles import resolution_for_zoom
 
@@ -53,6 +54,8 @@ MOST_CELLS = 100_000
 MOST_KEPT = 512
 # In tiles from this zoom on are few enough to be asked for their territory one by one.
 NARROW_ZOOM = 10
+SUMS = of_points(n=BigInteger, work_minutes=Double)
+CELLS = encoding_points(LAYER, SUMS, SUMS.c.n, SUMS.c.work_minutes)
 
 
 async def read_tile(
@@ -99,16 +102,19 @@ async def _read_cells(reader: AnyReader, tile: tuple[int, int, int], fewest: int
     )
     # A tile has some thousand cells of this resolution.
     assert sums is not None
-    return await apart(len(sums.cells), _drawn, tile, sums)
+    if len(sums.cells) == 0:
+        return b""
+    return await encode(reader, CELLS, await apart(len(sums.cells), _placed, tile, sums))
 
 
-def _drawn(tile: tuple[int, int, int], sums: Sums) -> bytes:
+def _placed(tile: tuple[int, int, int], sums: Sums) -> dict[str, Any]:
     places, is_here = points_on_tile(tile, EXTENT, sums.cells)
-    properties = {
-        "n": mvt.counts(sums.customers[is_here]),
-        "work_minutes": mvt.doubles(sums.amounts[is_here]),
+    here = sums.only(is_here)
+    return {
+        **placed(places),
+        "n": written(here.customers),
+        "work_minutes": written(here.amounts),
     }
-    return mvt.layer(LAYER, EXTENT, mvt.points(places), properties)
 
 
 @lru_cache(maxsize=MOST_KEPT)

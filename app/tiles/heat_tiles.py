@@ -1,18 +1,25 @@
 """Tiles of heat: hexagons with the sums of their customers."""
 
+from typing import Any
+
+from sqlalchemy import BigInteger, Double
+
 from app.db.customer_filter import CustomerFilter
 from app.db.heat import COARSEST, FINEST, Measure, Sums, read_around
+from app.db.prepared import written
 from app.db.scope import Scope
 from app.db.session import AnyReader
 from app.tiles.apart import apart
+from app.tiles.encoding import encode, encoding_shapes, hexadecimal, of_shapes, packed
 from app.tiles.grid import EXTENT, MARGIN, MAX_BYTES, ground
-from geo import mvt
 from geo.tile_shapes import cells_on_tile
 from geo.tiles import resolution_for_zoom
 
 LAYER = "heat"
 # More would be too large anyway: a cell takes 40 to 90 bytes.
 MOST_CELLS = 12_000
+SUMS = of_shapes(cell=BigInteger, customers=BigInteger, value=Double)
+ENCODED = encoding_shapes(LAYER, SUMS, hexadecimal(SUMS.c.cell), SUMS.c.customers, SUMS.c.value)
 
 
 async def read_tile(
@@ -32,18 +39,21 @@ async def read_tile(
         )
         if sums is None:
             continue
-        drawn = await apart(len(sums.cells), _drawn, tile, sums, measure)
+        if len(sums.cells) == 0:
+            return b""
+        placed = await apart(len(sums.cells), _placed, tile, sums, measure)
+        drawn = await encode(reader, ENCODED, placed)
         if len(drawn) <= MAX_BYTES:
             break
     return drawn
 
 
-def _drawn(tile: tuple[int, int, int], sums: Sums, measure: Measure) -> bytes:
+def _placed(tile: tuple[int, int, int], sums: Sums, measure: Measure) -> dict[str, Any]:
     shapes, shown = cells_on_tile(tile, EXTENT, MARGIN, sums.cells)
-    here = Sums(sums.cells[shown], sums.customers[shown], sums.amounts[shown])
-    properties = {
-        "cell": mvt.cells(here.cells),
-        "customers": mvt.counts(here.customers),
-        "value": mvt.doubles(here.amounts / here.weights(measure)),
+    here = sums.only(shown)
+    return {
+        **packed(shapes),
+        "cell": written(here.cells),
+        "customers": written(here.customers),
+        "value": written(here.amounts / here.weights(measure)),
     }
-    return mvt.layer(LAYER, EXTENT, shapes, properties)
