@@ -50,6 +50,7 @@ from app.search.endpoints import routes as search
 from app.settings import Settings
 from app.territories.endpoints import routes as territories
 from app.tiles.endpoints import routes as tiles
+from app.tiles.kept_tiles import KeptTiles
 from app.tiles.known_tiles import KnownTiles
 from app.tiles.plan_cells import KnownPlans
 from app.tiles.pmtiles_endpoints import routes as pmtiles
@@ -131,6 +132,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.database = Database.of(settings)
     app.state.generations = GenerationReader(app.state.database)
     app.state.known_plans = KnownPlans()
+    app.state.kept_tiles = KeptTiles(settings.tile_memory_mb * 1_000_000)
     app.state.ogc = OgcReader.of(settings)
     app.state.gate = Gate(settings, app.state.database)
     app.state.metrics = RequestMetrics()

@@ -190,6 +190,7 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=8, ge=1, le=200)
     statement_timeout_s: float = Field(default=10, gt=0)
     max_event_streams: int = Field(default=32, ge=1, le=1000)
+    tile_memory_mb: int = Field(default=64, ge=0)
     request_timeout_s: float = Field(default=20, gt=0)
     body_timeout_s: float = Field(default=30, gt=0)
     min_upload_bytes_per_s: int = Field(default=16 * 1024, ge=1)

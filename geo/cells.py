@@ -1,7 +1,7 @@
 """H3 cells in bulk; the only module that imports h3 and polars-h3.
 
-polars-h3 serves arrays, h3 single points. Both wrap the same index, in Rust and in C, and the
-tests hold them equal. Neither checks coordinates (latitude 95 gets a cell) nor ids, so this
+polars-h3 serves arrays, h3 single points and few cells. Both wrap the same index, in Rust and in C,
+and the tests hold them equal. Neither checks coordinates (latitude 95 gets a cell) nor ids, so this
 module does, before anything reaches them.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import h3.api.numpy_int as h3
@@ -60,6 +61,7 @@ __all__ = [
     "descendants",
     "disks",
     "distinct",
+    "drawn_boundary",
     "edge_vertices",
     "joined_ranges",
     "mean_area_km2",
@@ -75,6 +77,8 @@ __all__ = [
 _RING_DIRECTIONS = np.array([5, 4, 6, 2, 3, 1], dtype=np.uint64)
 _EDGE_MODE = np.uint64(2 << 59)
 _MODE_AND_RESERVED = np.uint64(0xFF << 56)
+# Up to here one after another takes less time than to begin with an array, on one core and two.
+_FEW, _FEW_OUTLINES = 500, 800
 _CELL_TEXT = re.compile(r"[0-9a-fA-F]{15,16}")
 
 
@@ -112,7 +116,12 @@ def points_from_cells(cells: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     CellError
         ``not_a_cell``, with indices.
     """
-    frame = _cell_frame(cells)
+    ids = as_cells(cells)
+    if len(ids) <= _FEW:
+        places = chain.from_iterable(map(h3.cell_to_latlng, _checked_few(ids)))
+        flat = np.fromiter(places, np.float64, 2 * len(ids))
+        return flat[1::2].copy(), flat[::2].copy()
+    frame = _cell_frame(ids)
     lon = _evaluate(frame, polars_h3.cell_to_lng("cell"))
     lat = _evaluate(frame, polars_h3.cell_to_lat("cell"))
     return lon, lat
@@ -239,12 +248,26 @@ def boundary(cells: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
         Cell ``i`` owns ``vertices[offsets[i]:offsets[i + 1]]``: 6 of them, 5 for a pentagon,
         more where edges cross a face of the icosahedron.
     """
-    frame = _cell_frame(cells)
-    outlines = frame.select(polars_h3.cell_to_boundary("cell")).to_series()
+    outlines = _cell_frame(cells).select(polars_h3.cell_to_boundary("cell")).to_series()
     offsets = np.concatenate([[0], np.cumsum(outlines.list.len().to_numpy().astype(np.int64))])
-    if len(frame) == 0:
+    if len(outlines) == 0:
         return np.empty((0, 2)), offsets
     flat = outlines.explode().explode().to_numpy().reshape(-1, 2)
+    return np.ascontiguousarray(flat[:, ::-1]), offsets
+
+
+def drawn_boundary(cells: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
+    """What `boundary` gives, but for the last digits: on a map, not to be compared with others.
+
+    For few cells in half the time.
+    """
+    ids = as_cells(cells)
+    if len(ids) > _FEW_OUTLINES:
+        return boundary(ids)
+    rings = list(map(h3.cell_to_boundary, _checked_few(ids)))
+    offsets = np.concatenate([[0], np.cumsum(list(map(len, rings)), dtype=np.int64)])
+    places = chain.from_iterable(chain.from_iterable(rings))
+    flat = np.fromiter(places, np.float64, 2 * int(offsets[-1])).reshape(-1, 2)
     return np.ascontiguousarray(flat[:, ::-1]), offsets
 
 
@@ -255,6 +278,14 @@ def _ring_edges(ids: CellArray) -> tuple[CellArray, npt.NDArray[np.bool_]]:
     present = np.ones(edges.shape, dtype=np.bool_)
     present[are_pentagons(ids), 5] = False
     return edges, present
+
+
+def _checked_few(ids: CellArray) -> list[int]:
+    """The ids as numbers, all of them known to be H3 cells (else ``not_a_cell``)."""
+    few: list[int] = ids.tolist()
+    if not all(map(h3.is_valid_cell, few)):
+        checked_cells(ids)
+    return few
 
 
 def _cell_frame(cells: npt.ArrayLike) -> pl.DataFrame:

@@ -72,6 +72,12 @@ def are_touching(cells: npt.ArrayLike, resolution: int, box: BoundingBox) -> Boo
     return touching
 
 
+def are_near(cells: npt.ArrayLike, resolution: int, box: BoundingBox) -> BoolArray:
+    """Which cells of a resolution may touch the box, without a look at their outlines."""
+    _, outside = _compare_caps(box, np.asarray(cells, dtype=np.uint64), resolution, resolution)
+    return ~outside
+
+
 def _compare_caps(
     box: BoundingBox, cells: CellArray, level: int, finest: int
 ) -> tuple[BoolArray, BoolArray]:

@@ -8,6 +8,7 @@ shape is stored.
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -17,29 +18,37 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     Select,
+    TableValuedAlias,
+    Text,
+    any_,
     cast,
     func,
+    literal,
     literal_column,
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.customer_filter import CustomerFilter
 from app.db.membership import belongs_to
-from app.db.prepared import Prepared
+from app.db.prepared import Prepared, left_open, written
 from app.db.scope import Scope, visible_territory_ids
-from app.db.session import AnyReader, AnySession, rows
-from app.db.spatial import cell_parent, spans
+from app.db.session import AnyReader, rows
+from app.db.spatial import cell_parent, open_spans, spans
 from app.db.tables import ActivityCell, Customer, HeatState, Territory
 from geo.bbox import BoundingBox
-from geo.cells import CUSTOMER_RESOLUTION, CellArray, area_km2
-from geo.cover import are_touching, cover
+from geo.cells import CUSTOMER_RESOLUTION, CellArray, area_km2, joined_ranges
+from geo.cover import are_near, are_touching, cover
 
 Measure = Literal["customers", "density", "work_minutes", "potential", "revenue", "visit_gap"]
 
 COARSEST, FINEST = 2, 9
 # What is read for a view reaches a little beyond it, and many times so for a view that is a line.
 MOST_BEYOND = 4
+# Statements kept, of which there are fewer, and views whose ranges are kept, a few kilobytes each.
+MOST_KEPT = 1024
+MOST_VIEWS = 2048
 PACKED = np.dtype([("cell", ">i8"), ("customers", ">i8"), ("amount", ">f8")])
 
 
@@ -62,8 +71,8 @@ class Sums:
             return self.customers.astype(np.float64)
         return np.ones(len(self.cells))
 
-    def only(self, wanted: NDArray[np.bool_]) -> "Sums":
-        """Return some of the cells."""
+    def only(self, wanted: NDArray[np.bool_] | NDArray[np.int64]) -> "Sums":
+        """Return some of the cells: those for which it is true, or those at ascending indices."""
         return Sums(self.cells[wanted], self.customers[wanted], self.amounts[wanted])
 
 
@@ -78,7 +87,7 @@ def is_rolled_up(scope: Scope, wanted: CustomerFilter) -> bool:
 
 
 async def read_sums(
-    session: AnySession,
+    reader: AnyReader,
     scope: Scope,
     measure: Measure,
     wanted: CustomerFilter,
@@ -106,27 +115,73 @@ async def read_sums(
     most
         More cells than this are too many.
     """
-    covering = None if view is None else await asyncio.to_thread(cover, view, resolution)
-    sums = heat_rows(scope, measure, wanted, resolution, covering, fewest)
-    found = await read_packed(session, sums.limit(most * MOST_BEYOND + 1))
-    if len(found.cells) > most * MOST_BEYOND:
+    found = await read_around(reader, scope, measure, wanted, resolution, view, fewest, most)
+    if found is None:
         return None
     if view is not None:
         found = found.only(await asyncio.to_thread(are_touching, found.cells, resolution, view))
     return found if len(found.cells) <= most else None
 
 
+async def read_around(
+    reader: AnyReader,
+    scope: Scope,
+    measure: Measure,
+    wanted: CustomerFilter,
+    resolution: int,
+    view: BoundingBox | None,
+    fewest: int,
+    most: int,
+) -> Sums | None:
+    """Return cells as `read_sums` does, and some that lie a little beyond the view.
+
+    Those cost less than to tell them apart, for who cuts off what is beyond the view anyway.
+    """
+    at_most = most * MOST_BEYOND + 1
+    if is_rolled_up(scope, wanted):
+        kinds = bool(wanted.classes), bool(wanted.segments)
+        statement = _rollup(measure, resolution, *kinds, view is not None)
+        first, last = (None, None) if view is None else _ranges(view, resolution)
+        found = await _unpacked(
+            reader, statement, first=first, last=last, fewest=fewest, at_most=at_most,
+            classes=list(wanted.classes), segments=list(wanted.segments),
+        )  # fmt: skip
+    else:
+        covering = None if view is None else await asyncio.to_thread(cover, view, resolution)
+        sums = heat_rows(scope, measure, wanted, resolution, covering, fewest)
+        found = await read_packed(reader, sums.limit(at_most))
+    if len(found.cells) == at_most:
+        return None
+    if view is not None and not scope.is_unlimited:
+        return found.only(await asyncio.to_thread(are_near, found.cells, resolution, view))
+    return found
+
+
 async def read_packed(reader: AnyReader, wanted: Select[Any]) -> Sums:
     """Return what a statement selects as `cell`, `customers`, `amount`."""
+    return await _unpacked(reader, packing(wanted))
+
+
+def packing(wanted: Select[Any]) -> Prepared:
+    """Return the statement for what another selects as `cell`, `customers`, `amount`.
+
+    One value instead of three objects for each of thousands of rows.
+    """
     found = wanted.subquery()
-    # One value instead of three objects for each of thousands of rows.
     record = (
         func.int8send(found.c.cell)
         .op("||")(func.int8send(cast(found.c.customers, BigInteger)))
         .op("||")(func.float8send(cast(found.c.amount, Double)))
     )
-    statement = Prepared(select(func.string_agg(record, b"")).select_from(found))
-    ((packed,),) = await rows(reader, statement)
+    return Prepared(select(func.string_agg(record, b"")).select_from(found))
+
+
+async def _unpacked(reader: AnyReader, statement: Prepared, **given: Any) -> Sums:
+    return unpack(*(await rows(reader, statement, **given))[0])
+
+
+def unpack(packed: bytes | None) -> Sums:
+    """Return the rows of a statement of `packing`."""
     records = np.frombuffer(bytes(packed or b""), dtype=PACKED)
     records = records[np.argsort(records["cell"])]
     return Sums(
@@ -148,30 +203,67 @@ def heat_rows(
 
     A limited caller's are found from those cells of its territories that reach into the others.
     """
-    if is_rolled_up(scope, wanted):
-        return _from_rollup(measure, wanted, resolution, covering, fewest)
-    return _from_customers(scope, measure, wanted, resolution, covering, fewest)
+    if not is_rolled_up(scope, wanted):
+        return _from_customers(scope, measure, wanted, resolution, covering, fewest)
+    sums = _from_rollup(measure, resolution, literal(fewest))
+    if wanted.classes:
+        sums = sums.where(ActivityCell.class_.in_(wanted.classes))
+    if wanted.segments:
+        sums = sums.where(ActivityCell.segment.in_(wanted.segments))
+    return sums if covering is None else within(sums, ActivityCell.cell, covering, resolution)
 
 
 def within(sums: Select[Any], cell: Any, covering: CellArray, resolution: int) -> Select[Any]:
-    """Select the sums range by range, each a walk along the index on `cell`.
+    """Select the sums of the descendants of cells at a resolution; see `walking`."""
+    return walking(sums, cell, spans(covering, resolution))
 
-    Groups must not straddle the covering cells.
+
+def walking(
+    sums: Select[Any], cell: Any, span: TableValuedAlias, resolution: Any = None
+) -> Select[Any]:
+    """Select sums range by range, each a walk along the index on `cell`.
+
+    Groups must not straddle the ranges. With a column for the resolution, each range has its own,
+    in `level`.
     """
-    span = spans(covering, resolution)
-    in_span = sums.where(cell.between(span.c.first, span.c.last)).correlate(span).lateral()
+    here = sums.where(cell.between(span.c.first, span.c.last))
+    if resolution is not None:
+        here = here.where(resolution == span.c.level)
+    in_span = here.correlate(span).lateral()
     return select(in_span.c.cell, in_span.c.customers, in_span.c.amount).join_from(
         span, in_span, true()
     )
 
 
-def _from_rollup(
-    measure: Measure,
-    wanted: CustomerFilter,
-    resolution: int,
-    covering: CellArray | None,
-    fewest: int,
-) -> Select[Any]:
+def chosen(sums: Select[Any], has_classes: bool, has_segments: bool) -> Select[Any]:
+    """Select the sums of `classes` and `segments`, which are left open, where there are such."""
+    if has_classes:
+        sums = sums.where(ActivityCell.class_ == any_(left_open("classes", ARRAY(Text))))
+    if has_segments:
+        sums = sums.where(ActivityCell.segment == any_(left_open("segments", ARRAY(Text))))
+    return sums
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _rollup(
+    measure: Measure, resolution: int, has_classes: bool, has_segments: bool, has_view: bool
+) -> Prepared:
+    """Return the statement for sums of the rollup, with all that may differ left open."""
+    sums = _from_rollup(measure, resolution, left_open("fewest", BigInteger()))
+    sums = chosen(sums, has_classes, has_segments)
+    if has_view:
+        sums = walking(sums, ActivityCell.cell, open_spans())
+    return packing(sums.limit(left_open("at_most", BigInteger())))
+
+
+@lru_cache(maxsize=MOST_VIEWS)
+def _ranges(view: BoundingBox, resolution: int) -> tuple[str, str]:
+    """Return the ids at which ranges of the cells around a view begin and end, as `written`."""
+    first, last = joined_ranges(cover(view, resolution), resolution)
+    return written(first), written(last)
+
+
+def _from_rollup(measure: Measure, resolution: int, fewest: ColumnElement[int]) -> Select[Any]:
     amount = {
         "work_minutes": ActivityCell.work_minutes,
         "potential": ActivityCell.potential,
@@ -182,17 +274,12 @@ def _from_rollup(
     columns: list[Any] = [
         ActivityCell.cell, customers.label("customers"), func.sum(amount).label("amount")
     ]  # fmt: skip
-    sums = (
+    return (
         select(*columns)
         .where(ActivityCell.resolution == literal_column(str(resolution)))
         .group_by(ActivityCell.cell)
         .having(customers >= fewest)
     )
-    if wanted.classes:
-        sums = sums.where(ActivityCell.class_.in_(wanted.classes))
-    if wanted.segments:
-        sums = sums.where(ActivityCell.segment.in_(wanted.segments))
-    return sums if covering is None else within(sums, ActivityCell.cell, covering, resolution)
 
 
 def _from_customers(

@@ -6,7 +6,10 @@ To build a statement of some size anew for each request takes longer than to sen
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, TableValuedAlias, bindparam, column, func
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import TypeEngine
@@ -17,6 +20,28 @@ DIALECT: Any = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 def left_open(name: str, type_: TypeEngine[Any]) -> ColumnElement[Any]:
     """Return a value that is given each time a prepared statement is sent."""
     return bindparam(name, None, type_)
+
+
+def open_table(name: str, **types: Any) -> TableValuedAlias:
+    """Return a table whose columns, of these types, are left open, given as `written` writes them.
+
+    Its rows are in the order of the values.
+    """
+    arrays = [left_open(column_name, ARRAY(type_)) for column_name, type_ in types.items()]
+    columns = [column(column_name, type_) for column_name, type_ in types.items()]
+    return func.unnest(*arrays).table_valued(*columns).render_derived(name)
+
+
+def written(numbers: NDArray[Any], is_told: NDArray[np.bool_] | None = None) -> str:
+    """Return numbers as the database writes an array: the driver takes longer over every number.
+
+    Those that are not told are NULL.
+    """
+    words = [str(number) for number in numbers.tolist()]
+    if is_told is not None:
+        told = is_told.tolist()
+        words = [word if told[i] else "NULL" for i, word in enumerate(words)]
+    return f"{{{','.join(words)}}}"
 
 
 class Prepared:

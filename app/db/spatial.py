@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.prepared import left_open
+from app.db.prepared import left_open, open_table
 from geo.cells import CellArray, joined_ranges
 
 # The edges of the map, where ground is on both sides or at all longitudes.
@@ -129,6 +129,11 @@ def spans(cells: CellArray, resolution: int) -> TableValuedAlias:
     arrays = literal(first, ARRAY(BigInteger)), literal(last, ARRAY(BigInteger))
     columns = column("first", BigInteger), column("last", BigInteger)
     return func.unnest(*arrays).table_valued(*columns, name="span").render_derived()
+
+
+def open_spans(**types: Any) -> TableValuedAlias:
+    """Return such a table left open, with columns of further types."""
+    return open_table("span", first=BigInteger, last=BigInteger, **types)
 
 
 def cell_parent(cell: Any, resolution: Any) -> ColumnElement[int]:

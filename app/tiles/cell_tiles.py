@@ -1,41 +1,41 @@
 """Tiles of a plan's cells: each by itself where they are large enough, else summed up."""
 
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, or_, select, text
+from sqlalchemy import BigInteger, Double, Integer, SmallInteger, Text, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db import scope as scopes
+from app.db.heat import Sums, chosen, packing, unpack, walking
+from app.db.prepared import Prepared, left_open, written
 from app.db.scope import Scope
-from app.db.session import AnySession
+from app.db.session import AnyReader, rows
+from app.db.spatial import open_spans
 from app.db.tables import ActivityCell, Territory
-from app.tiles.grid import EXTENT, MAX_BYTES
+from app.tiles.apart import apart
+from app.tiles.encoding import encode, encoding_shapes, hexadecimal, of_shapes, packed
+from app.tiles.grid import EXTENT, MARGIN, MAX_BYTES
 from app.tiles.plan_cells import KnownPlans, Level
 from app.tiles.plans import ShownPlan
-from app.tiles.shapes import mercator_outlines
-from geo.cells import CellArray, cells_to_text, resolutions
+from geo.cells import CellArray, joined_ranges, resolutions
+from geo.tile_shapes import cells_on_tile
 from geo.tiles import resolution_for_zoom
 
 LAYER = "cells"
 # More would be too large anyway: a cell takes 60 to 120 bytes.
 MOST_CELLS = 8_000
-
-ENCODE = text("""
-    SELECT ST_AsMVT(tile, 'cells', :extent, 'geom') FROM (
-        SELECT ST_AsMVTGeom(ST_SetSRID(ST_GeomFromWKB(shape), 3857), ST_TileEnvelope(:z, :x, :y),
-                :extent, :extent / 64, true) AS geom,
-            cell, territory_id, code, colour, n_cells, customers, work_minutes
-        FROM unnest(CAST(:shapes AS bytea[]), CAST(:cells AS text[]), CAST(:ids AS bigint[]),
-            CAST(:codes AS text[]), CAST(:colours AS int[]), CAST(:n_cells AS bigint[]),
-            CAST(:customers AS bigint[]), CAST(:work_minutes AS float[])) AS t (shape, cell,
-            territory_id, code, colour, n_cells, customers, work_minutes)
-    ) AS tile WHERE geom IS NOT NULL
-""")
+# Statements kept, one for each scope.
+MOST_KEPT = 512
+NO_CELLS = np.empty(0, dtype=np.uint64)
+UNTOLD = Sums(NO_CELLS, np.empty(0, dtype=np.int64), np.empty(0))
 
 
 async def read_tile(
-    session: AnySession,
+    reader: AnyReader,
     known: KnownPlans,
     scope: Scope,
     plan: ShownPlan,
@@ -47,9 +47,9 @@ async def read_tile(
     Cells tell of their customers when there are `fewest` or more; with None none does, and the tile
     is the same as long as the plan is.
     """
-    plan_cells = await known.find(session, plan.id, plan.version)
-    territories = await _territories(session, scope, plan.id)
-    own = None if scope.is_unlimited else frozenset(territories)
+    plan_cells = await known.find(reader, plan.id, plan.version)
+    territories = await rows(reader, _territories(scope), plan_id=plan.id)
+    own = None if scope.is_unlimited else frozenset(row[0] for row in territories)
     if not territories:
         return b""
     drawn = b""
@@ -62,79 +62,112 @@ async def read_tile(
             continue
         # What a limited caller may count of a cell is not known from the rollup.
         counted = fewest if scope.is_unlimited and plan.is_rolled_up else None
-        sums = {} if counted is None else await _sums(session, plan, level.cells[near], counted)
-        drawn = await _encode(session, level, near, territories, sums, tile)
+        sums = UNTOLD
+        if counted is not None:
+            sums = await _sums(reader, plan, level.cells[near], counted)
+        placed = await apart(len(near), _placed, tile, level, near, territories, sums)
+        drawn = await encode(reader, _encoding(), placed)
         if len(drawn) <= MAX_BYTES:
             break
     return drawn
 
 
-async def _territories(session: AnySession, scope: Scope, plan_id: int) -> dict[int, Any]:
-    rows = await session.execute(
-        select(Territory.ordinal, Territory.id, Territory.code, Territory.colour).where(
-            Territory.plan_id == plan_id, scopes.territories(scope)
-        )
+@lru_cache(maxsize=MOST_KEPT)
+def _territories(scope: Scope) -> Prepared:
+    """Return the statement for the territories of `plan_id` in scope."""
+    shown = Territory.ordinal, Territory.id, Territory.code, Territory.colour
+    of_plan = Territory.plan_id == left_open("plan_id", BigInteger())
+    return Prepared(select(*shown).where(of_plan, scopes.territories(scope)))
+
+
+async def _sums(reader: AnyReader, plan: ShownPlan, cells: CellArray, fewest: int) -> Sums:
+    """Return the customers and the work of the cells that the plan's layer accepts."""
+    own, levels, bounds = resolutions(cells), [], []
+    for level in np.unique(own).tolist():
+        bounds.append(np.column_stack(joined_ranges(cells[own == level], level)))
+        levels += [level] * len(bounds[-1])
+    first, last = np.concatenate(bounds).T
+    accepted = {kind: plan.customer_filter.get(kind) for kind in ("class", "segment")}
+    ((packed,),) = await rows(
+        reader,
+        _rollup(accepted["class"] is not None, accepted["segment"] is not None),
+        level=levels,
+        first=written(first),
+        last=written(last),
+        fewest=fewest,
+        classes=accepted["class"],
+        segments=accepted["segment"],
     )
-    return {row.ordinal: row for row in rows}
+    return unpack(packed)
 
 
-async def _sums(
-    session: AnySession, plan: ShownPlan, cells: CellArray, fewest: int
-) -> dict[int, Any]:
-    """Return the customers and the work of each cell that the plan's layer accepts."""
-    n = func.sum(ActivityCell.customers)
-    conditions = [_is_one_of(cells)]
-    for name, column in (("class", ActivityCell.class_), ("segment", ActivityCell.segment)):
-        if name in plan.customer_filter:
-            conditions.append(column.in_(plan.customer_filter[name]))
-    rows = await session.execute(
-        select(
-            ActivityCell.cell,
-            cast(n, BigInteger).label("customers"),
-            func.sum(ActivityCell.work_minutes).label("work_minutes"),
-        )
-        .where(*conditions)
+@lru_cache
+def _rollup(has_classes: bool, has_segments: bool) -> Prepared:
+    """Return the statement for sums of cells in ranges of ids, each of a resolution."""
+    customers = func.sum(ActivityCell.customers)
+    columns: list[Any] = [
+        ActivityCell.cell,
+        customers.label("customers"),
+        func.sum(ActivityCell.work_minutes).label("amount"),
+    ]
+    sums = (
+        select(*columns)
         .group_by(ActivityCell.cell)
-        .having(n >= fewest)
+        .having(customers >= left_open("fewest", BigInteger()))
     )
-    return {row.cell: row for row in rows}
+    sums = chosen(sums, has_classes, has_segments)
+    span = open_spans(level=SmallInteger)
+    return packing(walking(sums, ActivityCell.cell, span, ActivityCell.resolution))
 
 
-def _is_one_of(cells: CellArray) -> ColumnElement[bool]:
-    """Match the cells in the rollup, whose index begins with the resolution."""
-    own = resolutions(cells)
-    return or_(
-        *(
-            and_(
-                ActivityCell.resolution == int(level),
-                ActivityCell.cell.in_(cells[own == level].astype(np.int64).tolist()),
-            )
-            for level in np.unique(own)
-        )
+@cache
+def _encoding() -> Prepared:
+    """Return the statement for cells; of their territories each is sent once, and its number."""
+    cells = of_shapes(
+        cell=BigInteger, nth=Integer, n_cells=BigInteger, customers=BigInteger, work_minutes=Double
+    )
+    types = {"ids": BigInteger, "codes": Text, "colours": Integer}
+    arrays = [left_open(name, ARRAY(type_)).label(name) for name, type_ in types.items()]
+    owners = select(*arrays).subquery("owners").c
+    return encoding_shapes(
+        LAYER,
+        cells,
+        hexadecimal(cells.c.cell),
+        owners.ids[cells.c.nth].label("territory_id"),
+        owners.codes[cells.c.nth].label("code"),
+        owners.colours[cells.c.nth].label("colour"),
+        cells.c.n_cells,
+        cells.c.customers,
+        cells.c.work_minutes,
     )
 
 
-async def _encode(
-    session: AnySession,
+def _placed(
+    tile: tuple[int, int, int],
     level: Level,
     near: NDArray[np.int64],
-    territories: dict[int, Any],
-    sums: dict[int, Any],
-    tile: tuple[int, int, int],
-) -> bytes:
-    cells = level.cells[near]
-    owners = [territories[ordinal] for ordinal in level.ordinals[near].tolist()]
-    counted = [sums.get(cell) for cell in cells.tolist()]
-    values = {
-        "shapes": mercator_outlines(cells),
-        "cells": cells_to_text(cells),
-        "ids": [owner.id for owner in owners],
-        "codes": [owner.code for owner in owners],
-        "colours": [owner.colour for owner in owners],
-        "n_cells": level.n_cells[near].tolist(),
-        "customers": [row and row.customers for row in counted],
-        "work_minutes": [row and row.work_minutes for row in counted],
-        "extent": EXTENT,
-        **dict(zip("zxy", tile, strict=True)),
-    }
-    return bytes(await session.scalar(ENCODE, values) or b"")
+    territories: Sequence[Any],
+    sums: Sums,
+) -> dict[str, Any]:
+    shapes, shown = cells_on_tile(tile, EXTENT, MARGIN, level.cells[near])
+    shown = near[shown]
+    cells = level.cells[shown]
+    present, owner = np.unique(level.ordinals[shown], return_inverse=True)
+    known = {row[0]: row[1:] for row in territories}
+    own = [known[ordinal] for ordinal in present.tolist()]
+    ids, codes, colours = ([row[i] for row in own] for i in range(3))
+    at = np.searchsorted(sums.cells, cells)
+    is_told = at < len(sums.cells)
+    is_told[is_told] = sums.cells[at[is_told]] == cells[is_told]
+    customers, amounts = np.zeros(len(cells), dtype=np.int64), np.zeros(len(cells))
+    customers[is_told] = sums.customers[at[is_told]]
+    amounts[is_told] = sums.amounts[at[is_told]]
+    return {
+        **packed(shapes),
+        "cell": written(cells),
+        "nth": written(owner + 1),
+        "ids": ids, "codes": codes, "colours": colours,
+        "n_cells": written(level.n_cells[shown]),
+        "customers": written(customers, is_told),
+        "work_minutes": written(amounts, is_told),
+    }  # fmt: skip

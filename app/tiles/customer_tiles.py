@@ -6,8 +6,7 @@ Callers who may not see single customers get the cells at every zoom, and of the
 enough.
 """
 
-import asyncio
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -20,7 +19,6 @@ from sqlalchemy import (
     Text,
     and_,
     case,
-    column,
     func,
     literal,
     literal_column,
@@ -28,31 +26,36 @@ from sqlalchemy import (
     null,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db import scope as scopes
 from app.db.customer_filter import CustomerFilter
-from app.db.heat import COARSEST, FINEST, heat_rows, read_packed
+from app.db.heat import COARSEST, FINEST, Sums, read_around
 from app.db.membership import layer_accepts, named_account
-from app.db.prepared import Prepared, left_open
+from app.db.prepared import Prepared, left_open, written
 from app.db.scope import EVERYTHING, Scope
 from app.db.session import AnyReader, rows
 from app.db.spatial import cell_parent, lon_lat
 from app.db.tables import Customer, PlanCell, Territory
+from app.tiles.apart import apart
+from app.tiles.encoding import encode, encoding_points, of_points, placed
 from app.tiles.grid import EXTENT, MAX_BYTES, ground, holds, is_near, on_tile, values_of
 from app.tiles.plans import ShownPlan
-from geo.cells import points_from_cells
-from geo.cover import cover
+from geo.tile_shapes import points_on_tile
 from geo.tiles import resolution_for_zoom
 
 LAYER = "customers"
 # From this zoom on customers are drawn one by one, as long as they are no more than this.
 SINGLE_ZOOM = 12
 MAX_SINGLE = 4_000
+# Of the rollup in one tile; at the poles, where they are smallest on the map, there are far fewer.
+MOST_CELLS = 100_000
 # Statements kept of each kind.
 MOST_KEPT = 512
 # In tiles from this zoom on are few enough to be asked for their territory one by one.
 NARROW_ZOOM = 10
+SUMS = of_points(n=BigInteger, work_minutes=Double)
+CELLS = encoding_points(LAYER, SUMS, SUMS.c.n, SUMS.c.work_minutes)
 
 
 async def read_tile(
@@ -93,44 +96,25 @@ def _encoded(features: Select[Any]) -> Prepared:
 async def _read_cells(reader: AnyReader, tile: tuple[int, int, int], fewest: int) -> bytes:
     """Return the tile of the cells of the rollup whose centre is in it."""
     resolution = max(COARSEST, resolution_for_zoom(tile[0], FINEST))
-    covering = await asyncio.to_thread(cover, ground(*tile), resolution)
-    wanted = heat_rows(EVERYTHING, "work_minutes", CustomerFilter(), resolution, covering, fewest)
-    sums = await read_packed(reader, wanted)
-    lon, lat = points_from_cells(sums.cells)
-    ((_, drawn),) = await rows(
-        reader,
-        _cells(),
-        **values_of(*tile),
-        lons=lon.tolist(),
-        lats=lat.tolist(),
-        customers=sums.customers.tolist(),
-        work_minutes=sums.amounts.tolist(),
+    view, every = ground(*tile), CustomerFilter()
+    sums = await read_around(
+        reader, EVERYTHING, "work_minutes", every, resolution, view, fewest, MOST_CELLS
     )
-    return bytes(drawn or b"")
+    # A tile has some thousand cells of this resolution.
+    assert sums is not None
+    if len(sums.cells) == 0:
+        return b""
+    return await encode(reader, CELLS, await apart(len(sums.cells), _placed, tile, sums))
 
 
-@cache
-def _cells() -> Prepared:
-    """Return the statement for given cells, of which the tile has those in it."""
-    given = (
-        func.unnest(
-            left_open("lons", ARRAY(Double)),
-            left_open("lats", ARRAY(Double)),
-            left_open("customers", ARRAY(BigInteger)),
-            left_open("work_minutes", ARRAY(Double)),
-        )
-        .table_valued(
-            column("lon", Double),
-            column("lat", Double),
-            column("n", BigInteger),
-            column("work_minutes", Double),
-            name="given",
-        )
-        .render_derived()
-    )
-    place = given.c.lon, given.c.lat
-    columns = [on_tile(*place).label("geom"), given.c.n, given.c.work_minutes]
-    return _encoded(select(*columns).where(holds(*place)))
+def _placed(tile: tuple[int, int, int], sums: Sums) -> dict[str, Any]:
+    places, is_here = points_on_tile(tile, EXTENT, sums.cells)
+    here = sums.only(is_here)
+    return {
+        **placed(places),
+        "n": written(here.customers),
+        "work_minutes": written(here.amounts),
+    }
 
 
 @lru_cache(maxsize=MOST_KEPT)

@@ -4,15 +4,11 @@ from dataclasses import dataclass
 
 from app.auth import Caller
 from app.db.customer_filter import CustomerFilter
-from app.db.glance import Glance
 from app.db.session import AnyReader
 from app.tiles import cell_tiles, customer_tiles, fence_tiles, heat_tiles, territory_tiles
 from app.tiles.plan_cells import KnownPlans
 from app.tiles.plans import ShownPlan
 from app.tiles.tilesets import Asked
-
-# Drawn from prepared statements alone, so that no session is needed.
-PREPARED = ("customers", "territories", "geofences")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,6 @@ async def draw(reader: AnyReader, known: KnownPlans, wanted: Wanted) -> bytes:
         return await territory_tiles.read_tile(
             reader, scope, plan.id, *wanted.place, fewest=fewest, names_owners=not is_lasting
         )
-    assert not isinstance(reader, Glance)
     if wanted.name == "heat":
         customers = CustomerFilter(classes=wanted.asked.classes, segments=wanted.asked.segments)
         return await heat_tiles.read_tile(

@@ -11,11 +11,18 @@ from app.db.generation import read_generations
 from app.db.session import AnyReader
 from app.errors import NotFound
 from app.http.dependencies import base_address, database_of
-from app.http.etags import is_known
 from app.http.routing import router
 from app.tiles.describing import describe
-from app.tiles.drawing import PREPARED, Wanted, draw
-from app.tiles.known_tiles import TEMPLATE, caching_of, tag_of
+from app.tiles.drawing import Wanted, draw
+from app.tiles.known_tiles import (
+    MEDIA_TYPE,
+    TEMPLATE,
+    TileResponse,
+    caching_of,
+    keep,
+    tag_of,
+    tile_response,
+)
 from app.tiles.plan_cells import KnownPlans
 from app.tiles.plans import find_plan
 from app.tiles.schemas import TileJson
@@ -34,7 +41,6 @@ from geo.tiles import check_tile
 
 routes = router("tiles")
 
-MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
 TilesetName = Annotated[
     str,
     Path(description="customers, heat, cells, territories or geofences", examples=["territories"]),
@@ -42,23 +48,10 @@ TilesetName = Annotated[
 Query = Annotated[Asked, Depends(asked_of)]
 
 
-async def reader_of(
-    request: Request, caller: Anyone, tileset: TilesetName
-) -> AsyncIterator[AnyReader]:
-    """Give the endpoint one read-only snapshot, the cheapest that its tileset can be drawn from."""
-    database = database_of(request)
-    if tileset in PREPARED:
-        async with database.glancing() as glance, glance.snapshot():
-            yield glance
-    else:
-        async with database.reading() as session:
-            yield session
-
-
-class TileResponse(Response):
-    """A vector tile (Mapbox Vector Tile 2.1)."""
-
-    media_type = MEDIA_TYPE
+async def reader_of(request: Request, caller: Anyone) -> AsyncIterator[AnyReader]:
+    """Give the endpoint one read-only snapshot; all is prepared, so it needs no session."""
+    async with database_of(request).glancing() as glance, glance.snapshot():
+        yield glance
 
 
 @routes.get("/tiles/style.json")
@@ -127,21 +120,20 @@ async def get_tile(
     except TileError as error:
         raise NotFound(error.message) from None
     known: KnownPlans = request.app.state.known_plans
-    etag = tag_of(request.scope, tileset, caller, await read_generations(reader))
+    generations = await read_generations(reader)
+    etag = tag_of(request.scope, tileset, caller, generations)
     plan = None
     if "plan_id" in described.takes:
-        plan = await find_plan(reader, caller.scope, asked.plan_id, asked.layer_id)
+        plan = await known.find_shown(
+            reader, caller.scope, asked.plan_id, asked.layer_id, generations
+        )
     if asked.v is not None:
         version = None if plan is None else version_of(tileset, plan, caller)
         if asked.v != version or asked.plan_id is None:
             return _without_version(request)
     drawn = await draw(reader, known, Wanted(tileset, (z, x, y), asked, plan, caller))
-    headers = {**caching_of(request.scope), "ETag": etag}
-    if not drawn:
-        return Response(status_code=204, headers=headers)
-    if is_known(if_none_match, etag):
-        return Response(status_code=304, headers=headers)
-    return TileResponse(drawn, headers=headers)
+    keep(request, etag, drawn)
+    return tile_response(drawn, if_none_match, {**caching_of(request.scope), "ETag": etag})
 
 
 def _without_version(request: Request) -> Response:

@@ -9,6 +9,8 @@ from geo.bbox import BoundingBox
 from geo.tiles import MAX_LATITUDE, tile_bounds
 
 EXTENT = 4096
+# Shapes are drawn so far beyond the tile that lines meet across tiles without a gap.
+MARGIN = EXTENT // 64
 # No tile may be larger: the budget of the map page.
 MAX_BYTES = 500_000
 # No longitude or latitude is as large.

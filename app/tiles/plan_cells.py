@@ -6,21 +6,28 @@ a plan never changes.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import BigInteger, select
 
 from app.db.alignment import Cells, Ordinals, unpack
-from app.db.session import AnySession
+from app.db.generation import PLANNING, Generations, generation_key
+from app.db.prepared import Prepared, left_open
+from app.db.scope import Scope
+from app.db.session import AnyReader, rows
 from app.db.tables import Plan
+from app.tiles.plans import ShownPlan, find_plan
 from geo.cells import ancestors, mean_area_km2, points_from_cells, resolutions
 from geo.tiles import tile_bounds
 
 KM_PER_DEGREE = 111.2
-# Cells kept per process, over all plans and levels; each takes some 40 bytes.
+ALIGNMENT = Prepared(select(Plan.alignment).where(Plan.id == left_open("plan_id", BigInteger())))
+# Cells kept per process, over all plans and levels; each takes some 60 bytes.
 MOST_KEPT = 2_000_000
+MOST_SHOWN = 1000
 
 
 @dataclass(frozen=True)
@@ -33,18 +40,24 @@ class Level:
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
     reach_deg: NDArray[np.float64]
+    # Indices by latitude, and the latitudes in that order.
+    from_south: NDArray[np.int64]
+    northward: NDArray[np.float64]
 
     def near(self, z: int, x: int, y: int) -> NDArray[np.int64]:
-        """Return the indices of the cells that may touch a tile."""
+        """Return the indices of the cells that may touch a tile, ascending."""
         bounds, last = tile_bounds(z, x, y), (1 << z) - 1
         south = -90.0 if y == last else bounds.south
         north = 90.0 if y == 0 else bounds.north
+        farthest = self.reach_deg.max(initial=0.0)
+        low, high = np.searchsorted(self.northward, [south - farthest, north + farthest])
+        belt = self.from_south[low:high]
+        lat, reach = self.northward[low:high], self.reach_deg[belt]
         middle, half = (bounds.west + bounds.east) / 2, (bounds.east - bounds.west) / 2
-        steepest = np.minimum(np.abs(self.lat) + self.reach_deg, 89.9)
-        reach_lon = self.reach_deg / np.cos(np.radians(steepest))
-        apart = np.abs((self.lon - middle + 180.0) % 360.0 - 180.0)
-        is_near = (apart <= half + reach_lon) & (self.lat >= south - self.reach_deg)
-        return np.flatnonzero(is_near & (self.lat <= north + self.reach_deg))
+        reach_lon = reach / np.cos(np.radians(np.minimum(np.abs(lat) + reach, 89.9)))
+        apart = np.abs((self.lon[belt] - middle + 180.0) % 360.0 - 180.0)
+        is_near = (apart <= half + reach_lon) & (lat >= south - reach) & (lat <= north + reach)
+        return np.sort(belt[is_near])
 
 
 def level_of(cells: Cells, ordinals: Ordinals, resolution: int) -> Level:
@@ -73,21 +86,21 @@ def level_of(cells: Cells, ordinals: Ordinals, resolution: int) -> Level:
     # A hexagon reaches 0.62 of the root of its area; cells deviate from the mean by a factor of 2.
     reach = np.array([np.sqrt(mean_area_km2(r)) / KM_PER_DEGREE for r in range(16)])
     winners = owners[starts][ranked][firsts]
-    return Level(found, winners, n_cells, lon, lat, reach[levels])
+    order = np.argsort(lat)
+    return Level(found, winners, n_cells, lon, lat, reach[levels], order, lat[order])
 
 
 @dataclass
 class PlanCells:
-    """The cells of one version of a plan, and its levels as they are asked for."""
+    """The cells of one version of a plan, its levels as they are asked for, its resolution."""
 
     cells: Cells
     ordinals: Ordinals
     levels: dict[int, Level] = field(default_factory=dict)
+    finest: int = field(init=False)
 
-    @property
-    def finest(self) -> int:
-        """The finest resolution of the plan."""
-        return int(resolutions(self.cells).max(initial=0))
+    def __post_init__(self) -> None:
+        self.finest = int(resolutions(self.cells).max(initial=0))
 
     @property
     def n_kept(self) -> int:
@@ -108,17 +121,36 @@ class PlanCells:
 
 
 class KnownPlans:
-    """The plans asked for last, by id and version."""
+    """The plans asked for last, by id and version, and which plan was shown to whom."""
 
     def __init__(self) -> None:
         self._plans: OrderedDict[tuple[int, int], PlanCells] = OrderedDict()
+        self._shown: OrderedDict[Hashable, ShownPlan | None] = OrderedDict()
 
-    async def find(self, session: AnySession, plan_id: int, version: int) -> PlanCells:
-        """Return the cells of a plan whose version the session has read."""
+    async def find_shown(
+        self,
+        reader: AnyReader,
+        scope: Scope,
+        plan_id: int | None,
+        layer_id: int | None,
+        generations: Generations,
+    ) -> ShownPlan | None:
+        """Return what `find_plan` does, which generations of the reader's snapshot decide."""
+        key = (scope, plan_id, layer_id, generation_key(generations, PLANNING))
+        if key not in self._shown:
+            self._shown[key] = await find_plan(reader, scope, plan_id, layer_id)
+        self._shown.move_to_end(key)
+        while len(self._shown) > MOST_SHOWN:
+            self._shown.popitem(last=False)
+        return self._shown[key]
+
+    async def find(self, reader: AnyReader, plan_id: int, version: int) -> PlanCells:
+        """Return the cells of a plan whose version the reader has read."""
         key = (plan_id, version)
         if key not in self._plans:
-            packed = await session.scalar(select(Plan.alignment).where(Plan.id == plan_id))
-            cells, ordinals = await asyncio.to_thread(unpack, packed or b"")
+            found = await rows(reader, ALIGNMENT, plan_id=plan_id)
+            packed = bytes(found[0][0]) if found else b""
+            cells, ordinals = await asyncio.to_thread(unpack, packed)
             self._plans[key] = PlanCells(cells, ordinals)
         self._plans.move_to_end(key)
         while len(self._plans) > 1 and sum(p.n_kept for p in self._plans.values()) > MOST_KEPT:

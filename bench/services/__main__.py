@@ -41,11 +41,12 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=8.0, help="per case")
     parser.add_argument("--home", type=Path, help="keep the database here, or use it again")
-    parser.add_argument("--only", help="measure only cases with this in their name")
+    parser.add_argument("--only", help="measure only cases with this in their name: 'tiles of'")
+    parser.add_argument("--tile-memory-mb", type=int, default=0, help="drawn tiles kept; none")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     home = arguments.home.absolute() if arguments.home else None
-    with service(home) as running:
+    with service(home, tile_memory_mb=arguments.tile_memory_mb) as running:
         settings = Settings(home=running.home)
         report: dict[str, Any] = {"customers": arguments.customers}
         if _is_empty(settings):

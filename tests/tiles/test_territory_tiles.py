@@ -107,16 +107,17 @@ async def test_a_limited_caller_sees_its_own_territories_only(database: Database
 
 
 async def test_a_tile_that_would_be_too_large_is_drawn_more_coarsely(
-    client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = patch(*HERE, 2, 7)
     rng = np.random.default_rng(2)
-    await add_plan(database, cells, rng.integers(0, 40, len(cells)))
-    _, x, y = tile_at(*HERE, 8)
+    plan_id, _ = await add_plan(database, cells, rng.integers(0, 40, len(cells)))
+    tile = tile_at(*HERE, 8)
     sizes = []
     for limit in (500_000, 75_000, 40_000):
         monkeypatch.setattr(territory_tiles, "MAX_BYTES", limit)
-        answer = await client.get(f"/v1/tiles/territories/8/{x}/{y}.mvt")
-        sizes.append(len(answer.content))
+        async with database.reading() as session:
+            drawn = await territory_tiles.read_tile(session, Scope(), plan_id, *tile, fewest=1)
+        sizes.append(len(drawn))
         assert sizes[-1] <= limit
     assert sizes[0] > sizes[1] > sizes[2] > 0
