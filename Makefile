@@ -48,7 +48,7 @@ test-faults: setup ## Kill API, worker and PostgreSQL at fifty moments each (an 
 
 # What has processes of its own, or no client, would only be run a second time.
 test-two: setup browser ## Run the tests with two API and two worker processes that share the database only
-	BAILIWICK_TEST_PROCESSES=2 $(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile -m "not faults_long and not one_process" \
+	TEST_PROCESSES=2 $(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile -m "not faults_long and not one_process" \
 	  --ignore tests/faults --ignore tests/e2e --ignore tests/balancing --ignore tests/geo
 
 check: lint types ## Lint, types, layers and the front end's own tests

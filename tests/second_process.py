@@ -1,6 +1,6 @@
 """A second API and worker process, which shares the database of the tests and nothing else.
 
-With `BAILIWICK_TEST_PROCESSES=2` (`make test-two`) every other request of a test's client goes
+With `TEST_PROCESSES=2` (`make test-two`) every other request of a test's client goes
 there, and every other time the queue is emptied it is emptied there: what one process keeps to
 itself shows as a failure of the ordinary tests.
 """
@@ -31,7 +31,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.worker import work
 
-IS_WANTED = os.environ.get("BAILIWICK_TEST_PROCESSES") == "2"
+IS_WANTED = os.environ.get("TEST_PROCESSES") == "2"
 WHICH = b"x-test-application"
 ANSWERED_WITHIN_S = 600.0
 MOST_KEPT = 4
@@ -144,7 +144,11 @@ def _main(commands: Connection) -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     loop = asyncio.new_event_loop()
     applications = _Applications(loop)
-    server = uvicorn.Server(uvicorn.Config(applications, log_config=None, lifespan="off"))
+    # Without headers of its own: tests compare those of one answer with those of another.
+    config = uvicorn.Config(
+        applications, log_config=None, lifespan="off", server_header=False, date_header=False
+    )
+    server = uvicorn.Server(config)
     home = Path(tempfile.mkdtemp(prefix="bailiwick-second-"))
 
     def obey(what: str, settings: Settings) -> object:
