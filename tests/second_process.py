@@ -51,14 +51,17 @@ class Alternating(httpx.AsyncBaseTransport):
         self._settings = settings
         self._there = httpx.AsyncHTTPTransport()
         self._which = b""
+        # Requests at once are to one application: others would push it out.
+        self._making = asyncio.Lock()
         self._n_asked = count()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if next(self._n_asked) % 2 == 0:
             return await self._here.handle_async_request(request)
         other = second_process()
-        if not self._which:
-            self._which = str(await asyncio.to_thread(other.serve, self._settings)).encode()
+        async with self._making:
+            if not self._which:
+                self._which = str(await asyncio.to_thread(other.serve, self._settings)).encode()
         headers = [*request.headers.raw, (WHICH, self._which)]
         there = request.url.copy_with(scheme="http", host="127.0.0.1", port=other.port)
         sent = httpx.Request(request.method, there, headers=headers, stream=request.stream)
