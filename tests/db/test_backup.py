@@ -41,7 +41,7 @@ from tests.db.databases import (
     programs_of_path,
     sequences,
 )
-from tests.jobs.processes import environment, process, server
+from tests.jobs.processes import environment, server, worker
 from tests.plans.conftest import customers, design_plan
 
 __all__ = ["customers", "design_plan", "new_database"]
@@ -444,7 +444,7 @@ def test_running_processes_go_on_by_themselves_after_a_restore(
     }
     with (
         server(made, **urls) as (api, address),
-        process(made, "app.cli", "worker", **urls) as worker,
+        worker(made, **urls) as working,
     ):
         with httpx.Client(base_url=address, timeout=20) as client:
             # More than once: the driver prepares what it has seen five times.
@@ -469,7 +469,7 @@ def test_running_processes_go_on_by_themselves_after_a_restore(
             # Three when the worker had taken it up before the moment of the backup.
             assert client.get(run).json()["attempts"] in (2, 3)
         assert api.poll() is None
-        assert worker.poll() is None
+        assert working.poll() is None
 
 
 def _rounded(answers: dict[str, tuple[int, bytes]]) -> dict[str, tuple[int, bytes]]:

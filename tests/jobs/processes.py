@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+import psycopg
 
+from app.db.access import Access
 from app.settings import Settings
 from tests.conftest import REPOSITORY
 from tests.e2e.deployment import free_port
+
+NEWEST_WORKER = "SELECT coalesce(max(id), 0) FROM jobs.procrastinate_workers"
 
 
 def environment(settings: Settings, **more: str) -> dict[str, str]:
@@ -39,6 +43,25 @@ def process(settings: Settings, *words: str, **more: str) -> Iterator[subprocess
         except subprocess.TimeoutExpired:
             running.kill()
             raise
+
+
+@contextmanager
+def worker(settings: Settings, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker, from when it takes runs until the block ends.
+
+    Only then can a test tell how long a run takes: to start a worker takes seconds of its own.
+    """
+    with (
+        process(settings, "app.cli", "worker", **more) as running,
+        psycopg.connect(Access.of(settings).conninfo, autocommit=True) as connection,
+    ):
+        (known,) = connection.execute(NEWEST_WORKER).fetchone() or (0,)
+        give_up = time.monotonic() + 60
+        while connection.execute(NEWEST_WORKER).fetchone() == (known,):
+            assert running.poll() is None, "the worker ended"
+            assert time.monotonic() < give_up, "the worker did not start"
+            time.sleep(0.05)
+        yield running
 
 
 @contextmanager

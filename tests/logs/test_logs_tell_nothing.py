@@ -14,7 +14,7 @@ from app.auth import create_key
 from app.db.access import Access
 from app.db.session import Database
 from app.settings import Settings
-from tests.jobs.processes import process, server
+from tests.jobs.processes import server, worker
 
 # Words and numbers that stand nowhere else. Every text sent holds WORD, every place these digits.
 WORD = "Zyxomma"
@@ -111,7 +111,7 @@ async def test_nothing_that_was_sent_stands_in_the_logs(
 
     with (
         server(settings, **surroundings) as (_, address),
-        process(settings, "app.cli", "worker", **surroundings),
+        worker(settings, **surroundings),
         httpx.Client(base_url=address, headers={"Authorization": f"Bearer {key}"}) as client,
     ):
         statuses = {answer.status_code for answer in _requests(client)}
