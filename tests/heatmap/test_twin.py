@@ -39,7 +39,14 @@ CHOICES = {
     "class": ["A", "B", "C"], "segment": ["retail", "education"],
     "status": ["active", "lead", "inactive"], "tags": ["", "key", "key,new"],
 }  # fmt: skip
-Crowd = dict[str, Any]
+
+
+class Crowd(dict[str, Any]):
+    """Columns of customers, in a word: a report of all of them hides what has failed."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} columns of customers"
+
 
 # Wherever they are: twenty customers are the rep's by name, twenty somebody else's.
 NAMED = text("""
@@ -62,7 +69,7 @@ async def ground(settings: Settings) -> AsyncIterator[tuple[Database, Crowd]]:
     clear(settings)
     database = Database.of(settings)
     rng = np.random.default_rng(7)
-    crowd: Crowd = {name: rng.choice(values, N).tolist() for name, values in CHOICES.items()}
+    crowd = Crowd({name: rng.choice(values, N).tolist() for name, values in CHOICES.items()})
     crowd |= {
         "lon": rng.normal(HERE[0], 0.3, N),
         "lat": rng.normal(HERE[1], 0.3, N),
