@@ -71,14 +71,20 @@ class BoundingBox:
         )
 
     def contains(self, lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Which points lie in the box or on its edge."""
+        """Which points lie in the box or on its edge, whatever longitude they are written with.
+
+        ±180° is one meridian, and a pole is one point.
+        """
         lon, lat = np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
+        is_between = self._spans(lon) | ((np.abs(lon) == 180.0) & self._spans(-lon))
+        is_between |= np.abs(lat) == 90.0
+        return np.asarray(is_between & (lat >= self.south) & (lat <= self.north))
+
+    def _spans(self, lon: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         east_of_west, west_of_east = lon >= self.west, lon <= self.east
         if self.crosses_antimeridian:
-            in_range = east_of_west | west_of_east
-        else:
-            in_range = east_of_west & west_of_east
-        return np.asarray(in_range & (lat >= self.south) & (lat <= self.north))
+            return np.asarray(east_of_west | west_of_east)
+        return np.asarray(east_of_west & west_of_east)
 
     def polygon(self) -> Polygon | MultiPolygon:
         """The box as a polygon, two of them across the antimeridian."""

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -255,6 +255,8 @@ PLACES = st.tuples(
     corners=st.tuples(PLACES, PLACES),
     nudge=st.sampled_from([0.0, 1e-9, -1e-9, 1e-6, -1e-6]),
 )
+@example(places=[(0.0, 0.0)], corners=((0.0, 90.0), (1.0, 0.0)), nudge=-1e-9)
+@example(places=[(0.0, -90.0), (-180.0, 0.0)], corners=((170.0, -90.0), (180.0, 0.0)), nudge=0.0)
 @settings(
     max_examples=25,
     deadline=None,
