@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,7 +35,8 @@ from app.settings import Settings, is_loopback, load_settings
 
 SAMPLE_DATA = Path(__file__).parents[2] / "sample_data"
 N_TERRITORIES = 24
-READY_WITHIN_S = 30
+# No promise, only the end of patience: a process that fails ends the wait at once.
+READY_WITHIN_S = 180
 BY_DEMO = Acting(actor="demo")
 
 
@@ -58,7 +59,7 @@ def demo(
         upgrade(access.owner_url, access.url.username)
         with _process(settings, "worker") as worker, _process(settings, "serve") as server:
             try:
-                _wait_until_ready(settings)
+                _wait_until_ready(settings, worker, server)
                 asyncio.run(_fill(settings))
                 _say_where(settings)
                 _watch(worker, server)
@@ -69,10 +70,14 @@ def demo(
 def _watch(*processes: subprocess.Popen[bytes]) -> None:
     """Wait until Ctrl-C; a process that ends by itself ends the whole."""
     while True:
-        for process in processes:
-            if process.poll() is not None:
-                raise SetupError(f"A process ended by itself, with status {process.returncode}.")
+        _refuse_ended(processes)
         time.sleep(1)
+
+
+def _refuse_ended(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is not None:
+            raise SetupError(f"A process ended by itself, with status {process.returncode}.")
 
 
 def _interrupt() -> None:
@@ -136,9 +141,10 @@ def _process(settings: Settings, command: str) -> Iterator[subprocess.Popen[byte
             process.wait()
 
 
-def _wait_until_ready(settings: Settings) -> None:
+def _wait_until_ready(settings: Settings, *processes: subprocess.Popen[bytes]) -> None:
     give_up = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < give_up:
+        _refuse_ended(processes)
         try:
             if httpx.get(f"{_address(settings)}/readyz", timeout=2).is_success:
                 return

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -36,6 +37,14 @@ def start(home: Path, port: int) -> tuple[subprocess.Popen[str], str]:
         cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
+    try:
+        return process, _printed_until_ready(process)
+    except BaseException:
+        stop(process)
+        raise
+
+
+def _printed_until_ready(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     printed, give_up = "", time.monotonic() + READY_WITHIN_S
     while "Ctrl-C" not in printed:
@@ -43,12 +52,13 @@ def start(home: Path, port: int) -> tuple[subprocess.Popen[str], str]:
         assert line, f"the demo ended early:\n{printed}"
         assert time.monotonic() < give_up, printed
         printed += line
-    return process, printed
+    return printed
 
 
 def stop(process: subprocess.Popen[str]) -> None:
     """Press Ctrl-C: the signal goes to the whole foreground group."""
-    os.killpg(process.pid, signal.SIGINT)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
 
 

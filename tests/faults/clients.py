@@ -158,9 +158,12 @@ class Clients:
         """Let every client end what it has begun."""
         self._is_enough.set()
         give_up = time.monotonic() + timeout_s
-        for thread in self._threads:
-            thread.join(max(0.0, give_up - time.monotonic()))
-        self.client.is_over.set()
+        try:
+            for thread in self._threads:
+                thread.join(max(0.0, give_up - time.monotonic()))
+        finally:
+            # Also when the test is cut off here: else they would ask on into the next.
+            self.client.is_over.set()
         for thread in self._threads:
             thread.join(40)
             assert not thread.is_alive(), "a client hangs"

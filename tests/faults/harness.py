@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from app.settings import Settings
 from tests.faults.processes import Api, Worker
 
 POLL_S = 0.05
+NEWEST_WORKER = "SELECT coalesce(max(id), 0) FROM jobs.procrastinate_workers"
 Answer = TypeVar("Answer")
 
 
@@ -52,9 +53,17 @@ class Site:
         return api
 
     def add_worker(self, module: str = "app.cli", **environment: str) -> Worker:
+        """Start one more worker; it may not take runs yet."""
         worker = Worker(self._new_folder("worker"), module, **self._access(), **environment)
         self.workers.append(worker)
         worker.start()
+        return worker
+
+    def add_ready_worker(self, **environment: str) -> Worker:
+        """Start one more worker and wait until it takes runs: to start takes seconds of its own."""
+        known = self.value(NEWEST_WORKER)
+        worker = self.add_worker(**environment)
+        wait_for(lambda: self.value(NEWEST_WORKER) != known, 120, "a worker takes runs")
         return worker
 
     def _access(self) -> dict[str, str]:
@@ -64,10 +73,12 @@ class Site:
         }
 
     def remove_processes(self) -> None:
-        for process in (*self.apis, *self.workers):
-            process.remove()
-        self.apis.clear()
-        self.workers.clear()
+        """Stop and remove every process; none is left to the next test when one does not stop."""
+        with ExitStack() as stack:
+            stack.callback(self.workers.clear)
+            stack.callback(self.apis.clear)
+            for process in (*self.workers, *self.apis):
+                stack.callback(process.remove)
 
     # Looking
 

@@ -79,7 +79,7 @@ def _put(site: Site, kind: str, **parameters: Any) -> int:
 def test_a_frozen_worker_that_wakes_up_writes_nothing(
     empty_site: Site, client: Client, ledger: Ledger
 ) -> None:
-    frozen = empty_site.add_worker(**QUICK)
+    frozen = empty_site.add_ready_worker(**QUICK)
     with held(empty_site, "LOCK TABLE customer IN SHARE MODE"):
         run_id = _import(client)
         _wait_until_held_in(empty_site, run_id, "merging")

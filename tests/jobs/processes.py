@@ -15,8 +15,7 @@ from app.db.access import Access
 from app.settings import Settings
 from tests.conftest import REPOSITORY
 from tests.e2e.deployment import free_port
-
-NEWEST_WORKER = "SELECT coalesce(max(id), 0) FROM jobs.procrastinate_workers"
+from tests.faults.harness import NEWEST_WORKER
 
 
 def environment(settings: Settings, **more: str) -> dict[str, str]:
