@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal, literal_column, or_
+from sqlalchemy import ColumnElement, TableValuedAlias, and_, func, literal, literal_column, or_
 
 from app.db.membership import belongs_to
 from app.db.scope import Scope, may_name_rep, visible_territory_ids
@@ -46,11 +46,14 @@ class CustomerFilter:
         """Whether customers are found from the cells of territories."""
         return self.territory_id is not None or self.rep_id is not None
 
-    def conditions(self, scope: Scope) -> list[ColumnElement[bool]]:
+    def conditions(
+        self, scope: Scope, span: TableValuedAlias | None = None
+    ) -> list[ColumnElement[bool]]:
         """Return the predicates on `customer`.
 
         The scope decides which territories and reps may be named: whoever could ask for the
-        customers of a plan that is not in force yet would learn of it.
+        customers of a plan that is not in force yet would learn of it. With `span` the members of
+        territories are looked for in these ranges of cells only (`app.db.membership.belongs_to`).
         """
         found: list[ColumnElement[bool]] = []
         if self.classes:
@@ -70,12 +73,12 @@ class CustomerFilter:
         if self.bbox is not None:
             found.append(or_(*(_lies_in(part) for part in self.bbox.parts())))
         if self.territory_id is not None:
-            found.append(belongs_to(Territory.id == self.territory_id))
+            found.append(belongs_to(Territory.id == self.territory_id, span))
             if not scope.is_unlimited:
                 found.append(literal(self.territory_id).in_(visible_territory_ids(scope)))
         if self.rep_id is not None:
             theirs = visible_territory_ids(Scope(frozenset({self.rep_id})))
-            found += [may_name_rep(scope, self.rep_id), belongs_to(Territory.id.in_(theirs))]
+            found += [may_name_rep(scope, self.rep_id), belongs_to(Territory.id.in_(theirs), span)]
         return found
 
 

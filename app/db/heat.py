@@ -201,7 +201,8 @@ def heat_rows(
 ) -> Select[Any]:
     """Select `cell`, `customers`, `amount` of the cells of a resolution within others.
 
-    A limited caller's are found from those cells of its territories that reach into the others.
+    Those of territories, a limited caller's or those asked for, are found from the cells of these
+    that reach into the others.
     """
     if not is_rolled_up(scope, wanted):
         return _from_customers(scope, measure, wanted, resolution, covering, fewest)
@@ -298,16 +299,18 @@ def _from_customers(
     }
     amount = amounts.get(measure, func.count())
     cell = cell_parent(Customer.cell, resolution).label("cell")
+    span = None if covering is None else spans(covering, CUSTOMER_RESOLUTION)
     sums = (
         select(cell, func.count().label("customers"), amount.label("amount"))
-        .where(Customer.status != "inactive", *wanted.conditions(scope))
+        .where(Customer.status != "inactive", *wanted.conditions(scope, span))
         .group_by(cell)
         .having(func.count() >= fewest)
     )
     if not scope.is_unlimited:
-        span = None if covering is None else spans(covering, CUSTOMER_RESOLUTION)
-        return sums.where(belongs_to(Territory.id.in_(visible_territory_ids(scope)), span))
-    return sums if covering is None else within(sums, Customer.cell, covering, CUSTOMER_RESOLUTION)
+        sums = sums.where(belongs_to(Territory.id.in_(visible_territory_ids(scope)), span))
+    if span is None or not scope.is_unlimited or wanted.is_of_territories:
+        return sums
+    return walking(sums, Customer.cell, span)
 
 
 def today() -> ColumnElement[Any]:

@@ -33,6 +33,10 @@ async def filter_of(
     status: Annotated[list[Literal["lead", "active"]], Query()] = [],  # noqa: B006
     tag: Annotated[list[Label], Query(max_length=50)] = [],  # noqa: B006
     not_visited_days: Annotated[int | None, Query(ge=0, le=36_500)] = None,
+    territory_id: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    rep_id: Annotated[
+        int | None, Query(ge=1, lt=2**63, description="Of the rep's territories in force")
+    ] = None,
 ) -> CustomerFilter:
     """Read which customers count."""
     return CustomerFilter(
@@ -41,6 +45,8 @@ async def filter_of(
         statuses=tuple(status),
         tags=tuple(tag),
         not_visited_days=not_visited_days,
+        territory_id=territory_id,
+        rep_id=rep_id,
     )
 
 
@@ -106,7 +112,7 @@ async def get_heatmap(
 
     Give either `zoom` or `resolution`; from resolution 5 on a `bbox` is needed. Changes of
     customers show within a few seconds. `status`, `tag` and `not_visited_days` are for views with
-    up to 100,000 customers.
+    up to 100,000 customers, or for those of a territory or rep.
     """
     _check_members(measure, of, rings, since, until)
     wanted = HeatRequest(

@@ -15,6 +15,7 @@ from app.heatmap import service
 from app.settings import Settings, WorkSettings
 from tests.auth.clients import ClientAs, clients_of
 from tests.search.crowd import add_customers
+from tests.tiles.ground import add_owner, add_plan, patch, quarters
 
 N = 300
 VIEW = {"bbox": "120,30,123,32", "resolution": 6, "format": "cells"}
@@ -90,6 +91,30 @@ async def test_other_filters_count_the_customers_themselves(
     refused = await client.get("/v1/heatmap", params={**VIEW, **query})
     assert refused.status_code == 422
     assert "zoom in" in refused.json()["errors"][0]["detail"]
+
+
+async def test_heat_is_had_of_a_territory_and_of_a_rep_that_the_caller_may_name(
+    client: httpx.AsyncClient, client_as: ClientAs, database: Database, crowd: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    ground = patch(121.5, 31, 0.5, 7)
+    _, territories = await add_plan(database, ground, quarters(ground))
+    reps = [await add_owner(database, id_, f"Rep {id_}") for id_ in territories]
+    # However many customers the view holds: those of a territory are few.
+    monkeypatch.setattr(service, "MAX_CUSTOMERS", 20)
+    cells = "cell_parent(cell, 7) IN (SELECT cell FROM plan_cell WHERE territory_id = {})"
+    expected = [await by_sql(database, "count(*)", cells.format(id_)) for id_ in territories]
+    mine, foreign = ({"territory_id": id_} for id_ in territories[:2])
+
+    assert dict((await heat(client, **mine))["cells"]) == expected[0]
+    assert dict((await heat(client, rep_id=reps[1]))["cells"]) == expected[1]
+    assert (await heat(client, **mine, rep_id=reps[1]))["cells"] == []
+    rep = await client_as("rep", reps[0])
+    assert dict((await heat(rep, **mine))["cells"]) == expected[0] != expected[1]
+    for others in (foreign, {"rep_id": reps[1]}, {"territory_id": 4711}):
+        assert (await heat(rep, **others))["cells"] == []
+    answer = await client.get("/v1/heatmap", params={**VIEW, "territory_id": 0})
+    assert answer.status_code == 422
 
 
 async def test_a_viewer_sees_no_cell_with_fewer_than_five_customers(

@@ -16,6 +16,7 @@ from geo.bbox import BoundingBox
 from geo.cover import cover
 from geo.fill import fill
 from tests.search.crowd import add_customers, analyze
+from tests.tiles.ground import add_plan, patch, quarters
 
 # All cells of a land, two rows each.
 LAND = BoundingBox(100, 30, 102.5, 32)
@@ -65,3 +66,18 @@ async def test_heat_walks_the_ranges_of_the_view(database: Database, settings: S
     plan = await explain(database, heat_rows(EVERYTHING, "revenue", by_status, 8, covering, 1))
     assert "ix_customer_cell" in plan, plan
     assert "Seq Scan on customer" not in plan, plan
+
+
+async def test_heat_of_a_territory_reads_its_customers_in_view(
+    database: Database, settings: Settings
+) -> None:
+    await _fill(database, settings)
+    cells = patch(101.2, 31.0, 0.8, 7)
+    await add_plan(database, cells, quarters(cells))
+    analyze(settings)
+    for wanted in (CustomerFilter(territory_id=1), CustomerFilter(rep_id=1, tags=("key",))):
+        rows = heat_rows(EVERYTHING, "revenue", wanted, 8, cover(CITY, 8), 1)
+        plan = await explain(database, rows)
+        assert "plan_cell_1" in plan, plan
+        assert "ix_customer_cell" in plan, plan
+        assert not re.search("Seq Scan on customer( |$)", plan, re.MULTILINE), plan

@@ -41,6 +41,11 @@ CHOICES = {
 }  # fmt: skip
 
 
+# The only rep, and its only territory.
+LIN_MEI = T01 = 1
+NOBODY = 99
+
+
 class Crowd(dict[str, Any]):
     """Columns of customers, in a word: a report of all of them hides what has failed."""
 
@@ -113,8 +118,10 @@ def brute_force(crowd: Crowd, wanted: HeatRequest, is_rep: bool, resolution: int
             keep &= np.isin(crowd[name], accepted)
     for tag in customers.tags:
         keep &= np.array([tag in tags.split(",") for tags in crowd["tags"]])
-    if is_rep:
+    if is_rep or customers.rep_id == LIN_MEI or customers.territory_id == T01:
         keep &= crowd["is_own"]
+    if customers.rep_id == NOBODY or customers.territory_id == NOBODY:
+        keep &= False
     fine = cells_from_points(crowd["lon"], crowd["lat"], CUSTOMER_RESOLUTION)
     cells = ancestors(fine, resolution)
     unique = np.unique(cells[keep])
@@ -151,6 +158,8 @@ filters = st.builds(CustomerFilter, classes=classes, segments=segments) | st.bui
     segments=segments,
     statuses=st.sets(st.sampled_from(CHOICES["status"])).map(tuple),
     tags=st.sets(st.sampled_from(["key", "new"])).map(tuple),
+    territory_id=st.sampled_from([None, None, T01, NOBODY]),
+    rep_id=st.sampled_from([None, None, LIN_MEI, NOBODY]),
 )
 
 
