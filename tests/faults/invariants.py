@@ -1,6 +1,7 @@
 """What must hold after every fault. Each check returns what is wrong, in words."""
 
 import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import h3
 import httpx
 
 from app.db.cluster import ADMIN_ROLE, DATABASE
-from tests.faults.harness import Site, wait_for
+from tests.faults.harness import POLL_S, Site, wait_for
 from tests.faults.ledger import Ledger
 from tests.faults.remains import (
     advisory_locks,
@@ -176,13 +177,21 @@ def _jobs(site: Site, ledger: Ledger) -> list[str]:
 
 
 def _remains(site: Site, ledger: Ledger) -> list[str]:
-    wait_for(lambda: open_transactions(site) == 0, 10, "no transaction is open")
-    left = {
+    """Return what is still there after ten seconds: the worker's folds come and go meanwhile."""
+    give_up = time.monotonic() + 10
+    while (left := _left(site)) and time.monotonic() < give_up:
+        time.sleep(POLL_S)
+    return [f"left behind: {what}: {value}" for what, value in left.items()]
+
+
+def _left(site: Site) -> dict[str, object]:
+    found = {
+        "transactions": open_transactions(site),
         "advisory locks": advisory_locks(site),
         "children": computing_children(site),
         "folders": [str(folder) for folder in work_folders(site)],
     }
-    return [f"left behind: {what}: {value}" for what, value in left.items() if value]
+    return {what: value for what, value in found.items() if value}
 
 
 def _pages(site: Site, ledger: Ledger) -> list[str]:
