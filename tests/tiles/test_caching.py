@@ -235,6 +235,7 @@ async def test_a_tile_is_drawn_once_for_all_who_may_see_the_same(
     assert nobody.status_code == 401
 
 
+@pytest.mark.one_process
 @pytest.mark.parametrize("statement", CHANGES)
 async def test_a_tile_is_drawn_again_after_each_change_of_what_it_shows(
     client: httpx.AsyncClient,
