@@ -83,10 +83,21 @@ async def test_the_visit_gap_is_the_share_of_customers_that_are_overdue(
 )
 async def test_other_filters_count_the_customers_themselves(
     client: httpx.AsyncClient, database: Database, crowd: dict[str, Any],
-    query: dict[str, Any], where: str, monkeypatch: pytest.MonkeyPatch,
+    query: dict[str, Any], where: str,
 ) -> None:  # fmt: skip
     found = await heat(client, **query, measure="potential")
     assert dict(found["cells"]) == pytest.approx(await by_sql(database, "sum(potential)", where))
+
+
+@pytest.mark.one_process
+@pytest.mark.parametrize(
+    "query",
+    [{"status": "lead"}, {"tag": "key"}, {"not_visited_days": 30}, {"class": "A", "tag": "old"}],
+)
+async def test_other_filters_are_refused_for_views_with_too_many_customers(
+    client: httpx.AsyncClient, crowd: dict[str, Any], query: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setattr(service, "MAX_CUSTOMERS", 20)
     refused = await client.get("/v1/heatmap", params={**VIEW, **query})
     assert refused.status_code == 422

@@ -59,6 +59,7 @@ async def test_links_begin_with_the_public_address(settings: Settings) -> None:
     assert foreign.json()["type"] == "/problems/unknown-host"
 
 
+@pytest.mark.one_process
 async def test_answers_are_kept_by_nobody_and_counted_by_route(
     world: World, planner: httpx.AsyncClient, settings: Settings
 ) -> None:
@@ -71,6 +72,7 @@ async def test_answers_are_kept_by_nobody_and_counted_by_route(
     assert f'bailiwick_http_requests_total{{method="GET",route="{route},status="200"' in counted
 
 
+@pytest.mark.one_process
 async def test_what_a_caller_asks_here_counts_as_its_requests(
     settings: Settings, database: Database
 ) -> None:
@@ -134,6 +136,7 @@ async def test_a_question_that_takes_too_long_is_503(
     assert (await local.get(ITEMS)).status_code == 200
 
 
+@pytest.mark.one_process
 async def test_a_crowd_waits_a_bounded_time_and_holds_up_nobody_else(
     local: httpx.AsyncClient, locked: psycopg.Connection
 ) -> None:
