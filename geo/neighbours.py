@@ -85,7 +85,7 @@ class NeighbourTree:
                 )
 
     def _block(self, which: IntArray, k: int) -> FloatArray:
-        if self._tree is None:
+        if self._tree is None or len(which) == 0:
             return np.zeros(len(which))
         # One more than k: the nearest of the points is usually the point itself.
         n_asked = min(k + 1, len(self._points))
