@@ -22,7 +22,7 @@ MEASURED := $(BIN)/coverage run $(SIDE_BY_SIDE)
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # What asks the product from outside, as processes that are started again and again and held to
 # seconds: they would start half as fast measured, and what they show is not which lines ran.
-FROM_OUTSIDE := tests/e2e tests/faults tests/fuzz tests/garden tests/inputs
+FROM_OUTSIDE := tests/e2e tests/faults tests/garden tests/inputs
 
 .PHONY: help setup run test test-faults test-two coverage coverage-gates check bench peers lint format types lock openapi clean browser
 

@@ -146,10 +146,14 @@ class ForeignOrigin(ServiceError):
 
 
 class TooManyRequests(ServiceError):
-    """The caller has taken its share for now."""
+    """The caller has taken its share for now; `wait_s` tells when to ask again."""
 
     title = "Too many requests"
     code = "too-many-requests"
+
+    def __init__(self, detail: str, wait_s: float = 1.0) -> None:
+        super().__init__(detail)
+        self.wait_s = wait_s
 
 
 class Unavailable(ServiceError):

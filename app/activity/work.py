@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sqlalchemy import Update, column, or_, table, text, update
 
@@ -64,6 +63,7 @@ async def copy_estimates(session: WriteSession, table: str, rows: FixedRows, fol
 async def refresh_work(
     database: Database,
     settings: WorkSettings,
+    folder: Path,
     writing: OpenWriting | None = None,
     compute: Compute = in_thread,
 ) -> int:
@@ -71,18 +71,17 @@ async def refresh_work(
 
     Travel depends on neighbours, so an import changes the work of customers it does not hold. The
     version of a customer stays: its work is derived, nobody edited it. Customers that are edited
-    meanwhile keep the estimate of that edit. `writing` opens the transaction that writes, for a
-    caller whose writes are fenced.
+    meanwhile keep the estimate of that edit. The places of all customers are written into `folder`,
+    which must not outlive the run. `writing` opens the transaction that writes, for a caller whose
+    writes are fenced.
     """
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        async with database.reading() as session:
-            await estimate(session, READ, settings, folder, compute)
-        async with (writing or database.writing)() as session:
-            await session.execute(FRESH_WORK)
-            await copy_estimates(session, "fresh_work", FRESH_ROWS, folder)
-            await session.execute(text("ANALYZE fresh_work"))
-            changed: int = (await session.execute(_apply(settings))).rowcount  # type: ignore[attr-defined]
+    async with database.reading() as session:
+        await estimate(session, READ, settings, folder, compute)
+    async with (writing or database.writing)() as session:
+        await session.execute(FRESH_WORK)
+        await copy_estimates(session, "fresh_work", FRESH_ROWS, folder)
+        await session.execute(text("ANALYZE fresh_work"))
+        changed: int = (await session.execute(_apply(settings))).rowcount  # type: ignore[attr-defined]
     return changed
 
 

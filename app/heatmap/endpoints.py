@@ -10,7 +10,7 @@ from app import __version__
 from app.auth import Anyone, Reading
 from app.db.customer_filter import CustomerFilter
 from app.db.heat import COARSEST, FINEST, Measure, is_rolled_up
-from app.errors import Fault, InvalidInput
+from app.errors import Fault, Forbidden, InvalidInput
 from app.heatmap import service
 from app.heatmap.repository import read_freshness
 from app.heatmap.request import AnyMeasure, HeatRequest
@@ -112,9 +112,13 @@ async def get_heatmap(
 
     Give either `zoom` or `resolution`; from resolution 5 on a `bbox` is needed. Changes of
     customers show within a few seconds. `status`, `tag` and `not_visited_days` are for views with
-    up to 100,000 customers, or for those of a territory or rep.
+    up to 100,000 customers, `territory_id` and `rep_id` for territories with so many; viewers may
+    not ask for these two.
     """
     _check_members(measure, of, rings, since, until)
+    if customers.is_of_territories and caller.fewest_shown > 1:
+        # What is left of all territories when one is taken away would tell of a small one.
+        raise Forbidden(f"The role {caller.role} may not ask for the heat of a territory or rep.")
     wanted = HeatRequest(
         measure=measure,
         bbox=bbox,

@@ -3,13 +3,14 @@
 import asyncio
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from app.db.customer_filter import CustomerFilter
-from app.db.heat import Sums, heat_rows, is_rolled_up, read_sums
-from app.db.scope import EVERYTHING, Scope
+from app.db.heat import FINEST, Sums, heat_rows, is_rolled_up, read_sums
+from app.db.scope import EVERYTHING, Scope, visible_territory_ids
 from app.db.session import AnySession
-from app.db.tables import HeatState
+from app.db.spatial import cell_parent
+from app.db.tables import ActivityCell, HeatState, PlanCell, Territory
 from app.heatmap.document import Floats, Freshness, Heat, mean_of, total_of, write_document
 from app.heatmap.request import HeatRequest
 from geo.bbox import BoundingBox
@@ -53,13 +54,41 @@ async def read_values(
 
 
 async def count_customers(session: AnySession, wanted: HeatRequest, resolution: int) -> int:
-    """Return how many customers at most an answer would read one by one."""
+    """Return how many customers at most an answer would read one by one, about."""
+    if wanted.customers.is_of_territories:
+        return await _count_of_territories(session, wanted.customers)
     kept_by = CustomerFilter(classes=wanted.customers.classes, segments=wanted.customers.segments)
     covering = None
     if wanted.bbox is not None:
         covering = await asyncio.to_thread(cover, wanted.bbox, resolution)
     rows = heat_rows(EVERYTHING, "customers", kept_by, resolution, covering, 1).subquery()
     return int(await session.scalar(select(func.sum(rows.c.customers))) or 0)
+
+
+async def _count_of_territories(session: AnySession, wanted: CustomerFilter) -> int:
+    """Return how many customers the cells of territories hold, whether or not in view.
+
+    Some more where the cells are finer than those that sums are kept of.
+    """
+    level = func.least(func.cell_resolution(PlanCell.cell), FINEST)
+    if wanted.territory_id is not None:
+        is_wanted = Territory.id == wanted.territory_id
+    else:
+        theirs = Scope(frozenset({wanted.rep_id or 0}))
+        is_wanted = Territory.id.in_(visible_territory_ids(theirs))
+    held = (
+        select(cell_parent(PlanCell.cell, level).label("cell"))
+        .join(Territory, Territory.id == PlanCell.territory_id)
+        .where(PlanCell.plan_id == Territory.plan_id, is_wanted)
+        .distinct()
+        .subquery()
+    )
+    same = and_(
+        ActivityCell.resolution == func.cell_resolution(held.c.cell),
+        ActivityCell.cell == held.c.cell,
+    )
+    counted = select(func.sum(ActivityCell.customers)).select_from(held).join(ActivityCell, same)
+    return int(await session.scalar(counted) or 0)
 
 
 async def _read_sums(

@@ -111,11 +111,7 @@ async def _check(session: AnySession, scope: Scope, wanted: HeatRequest, resolut
         raise InvalidInput("A bbox is needed.", [Fault("missing", detail, "/query/bbox")])
     if wanted.measure == "change":
         await _check_history(session, scope, wanted)
-    elif (
-        scope.is_unlimited
-        and not wanted.customers.is_of_territories
-        and not is_rolled_up(scope, wanted.customers)
-    ):
+    elif scope.is_unlimited and not is_rolled_up(scope, wanted.customers):
         # The sum does not depend on the resolution; few cells are quickly added up.
         coarse = min(resolution, history.FINEST_HISTORY)
         n_customers = await count_customers(session, wanted, coarse)

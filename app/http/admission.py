@@ -82,7 +82,8 @@ class Admission:
     def _charge(self, who: str, cost: str) -> None:
         rate = self._rates[cost]
         if not rate.take(who):
-            raise TooManyRequests(f"More than {rate} of the class {cost}; see docs/operations.md.")
+            detail = f"More than {rate} of the class {cost}; see docs/operations.md."
+            raise TooManyRequests(detail, rate.wait_s(who))
 
 
 def cost_of(method: str, extra: dict[str, object] | None) -> CostClass:

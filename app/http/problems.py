@@ -54,7 +54,6 @@ HEADERS: dict[type, dict[str, str]] = {
     errors.Unauthenticated: {"WWW-Authenticate": "Bearer"},
     # The rest of the body must not be taken for the next request.
     errors.BodyTooSlow: {"Connection": "close"},
-    errors.TooManyRequests: {"Retry-After": "1"},
     errors.Unavailable: {"Retry-After": "2"},
     # Somebody has to make room first.
     errors.DiskFull: {"Retry-After": "30"},
@@ -120,6 +119,8 @@ def service_problem(error: ServiceError) -> Response:
     if kind is None:
         return unexpected_problem(error)
     headers = next((HEADERS[kind] for kind in type(error).__mro__ if kind in HEADERS), None)
+    if isinstance(error, errors.TooManyRequests):
+        headers = {"Retry-After": str(max(1, math.ceil(error.wait_s)))}
     return problem_response(
         STATUS[kind], error.code, error.title, error.detail, error.faults, headers
     )

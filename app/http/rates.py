@@ -38,3 +38,12 @@ class SlidingRate:
             return False
         self._now[who] = n + 1
         return True
+
+    def wait_s(self, who: str) -> float:
+        """Return after how many seconds one more is within the rate, if none comes in between."""
+        into = self._clock() / self._seconds % 1
+        room = self._rate.amount - self._now.get(who, 0)
+        if room <= 0:
+            return (1 - into) * self._seconds
+        lately = self._before.get(who, 0)
+        return max(0.0, 1 - room / lately - into) * self._seconds if lately else 0.0

@@ -1,7 +1,8 @@
 """The import run: fetch the upload, read it in a child, merge, bring work and rollups up to date.
 
 Everything can be done again: a run that was killed before its merge was committed starts over, one
-killed later finds the outcome of the merge in its run row and goes on from there.
+killed later finds the outcome of the merge in its run row and goes on from there. From that commit
+on the rows are stored, so the run cannot be cancelled any more, and what goes wrong is tried again.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from app.activity import fold, local_date, refresh_work, snapshot
 from app.activity.work import Compute, in_thread
 from app.db.session import WriteSession
 from app.db.tables import Run, Upload, UploadChunk
-from app.errors import InvalidInput, StaleRun
+from app.errors import InvalidInput, RunCancelled, StaleRun
 from app.imports.bulk import loading
 from app.imports.faults import first_faults, keep_file_faults, keep_staged_faults
 from app.imports.fields import CUSTOMERS, KINDS, Kind
@@ -66,7 +67,7 @@ async def run_import(context: RunContext) -> None:
                 context.report("estimating work", 0.8)
                 settings = context.settings.work
                 compute = _estimating(context, 0.8, 0.9)
-                await refresh_work(context.database, settings, context.writing, compute)
+                await refresh_work(context.database, settings, folder, context.writing, compute)
             if changes_customers:
                 context.report("summing up", 0.95)
                 await fold(context.database)
@@ -168,7 +169,7 @@ async def _store(
             result = outcome(request, upload.filename, upload.sha256, summary, counts)
             if not request.dry_run:
                 await _tell_audit(session, kind, upload, counts)
-            await _write_run(session, context, result=result)
+            await _keep_result(session, context, result)
     if refusal is not None:
         raise refusal
     return result, is_work_known
@@ -207,6 +208,14 @@ async def _refuse(session: WriteSession, context: RunContext, refusal: InvalidIn
         session, context, state="failed", phase="failed", error=error_document(refusal),
         finished_at=func.now(),
     )  # fmt: skip
+
+
+async def _keep_result(session: WriteSession, context: RunContext, result: dict[str, Any]) -> None:
+    """Keep the outcome, after which the run is not to be cancelled; a wish until now is granted."""
+    await _write_run(session, context, result=result)
+    is_unwanted = select(Run.cancel_requested).where(Run.id == context.run_id)
+    if await session.scalar(is_unwanted):
+        raise RunCancelled("The run was cancelled by its user.")
 
 
 async def _write_run(session: WriteSession, context: RunContext, **values: Any) -> None:

@@ -94,7 +94,10 @@ async def follow_run(
 
 @routes.post("/runs/{run_id}:cancel", status_code=202)
 async def cancel_run(run_id: RunId, session: Writing, caller: Planner) -> RunView:
-    """Ask a run to stop; a running one stops within about a second."""
+    """Ask a run to stop; a running one stops within about a second.
+
+    An import whose rows are stored already is answered 409: it ends by itself.
+    """
     run = await _find(session, caller, run_id)
     await cancel(session, run)
     return RunView.of(run)

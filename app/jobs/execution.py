@@ -57,19 +57,18 @@ async def _guard(context: RunContext, handler: Handler) -> None:
         await _release_when_back(context)
     except ServiceError as error:
         log.info("run_refused", code=error.code)
-        await context.end("failed", error_document(error))
+        await context.fail(error_document(error))
     except Exception as error:
         trace_id = secrets.token_hex(8)
         log.error("run_failed", trace_id=trace_id, exc_info=error)
-        await context.end(
-            "failed",
+        await context.fail(
             {
                 "type": "/problems/internal",
                 "title": "Internal error",
                 "detail": "The service made a mistake; quote the trace id when you report it.",
                 "errors": [],
                 "trace_id": trace_id,
-            },
+            }
         )
 
 

@@ -18,6 +18,8 @@ from app.settings import Settings
 MAX_ATTEMPTS = 3
 # The token grows twice with each interruption.
 INTERRUPTED_OFTEN = 20
+# Before what failed is tried again.
+PAUSE_S = 2
 
 
 @dataclass(slots=True)
@@ -89,6 +91,27 @@ class RunContext:
         )  # fmt: skip
         if done.first() is None:
             raise StaleRun(f"Run {self.run_id} was taken over or ended.")
+
+    async def fail(self, error: dict[str, Any]) -> None:
+        """End the run as failed, unless its outcome is stored: then it is tried again.
+
+        What is left to do then can be done at any time, and is wanted, for the rows are there.
+        """
+        async with self.database.writing(self.acting) as session:
+            done = await session.execute(
+                update(Run)
+                .where(*self._is_held(), Run.result.is_not(None), Run.attempts < MAX_ATTEMPTS)
+                .values(
+                    state="queued", phase="interrupted, resuming",
+                    fencing_token=Run.fencing_token + 1,
+                )
+                .returning(Run.id)
+            )  # fmt: skip
+            is_tried_again = done.first() is not None
+            if is_tried_again:
+                await defer(session, self.run_id, PAUSE_S)
+        if not is_tried_again:
+            await self.end("failed", error)
 
     async def end(self, state: str, error: dict[str, Any] | None) -> None:
         """End the run without results, unless another worker holds it."""
@@ -198,10 +221,14 @@ async def cancel(session: WriteSession, run: Run) -> None:
     Raises
     ------
     Conflict
-        When the run is over already.
+        When the run is over already, or what it was to store is stored.
     """
     if is_over(run.state):
         raise Conflict(f"Run {run.id} has {run.state} already.")
+    # The lock keeps an outcome from being stored meanwhile; rows that refer to the run do not wait.
+    stored = select(Run.result).where(Run.id == run.id).with_for_update(key_share=True)
+    if await session.scalar(stored):
+        raise Conflict(f"What run {run.id} was to store is stored; it ends by itself soon.")
     await session.execute(
         update(Run)
         .where(Run.id == run.id, Run.state == "queued")

@@ -177,7 +177,8 @@ def placements(
                 TerritoryOwner.during.contains(instant),
             ),
         )
-        .outerjoin(Rep, Rep.id == TerritoryOwner.rep_id)
+        # A limited caller's territory may have been somebody else's at the instant.
+        .outerjoin(Rep, and_(Rep.id == TerritoryOwner.rep_id, scopes.reps(scope)))
     )
     statement = (
         select(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -221,7 +222,9 @@ async def test_a_snapshot_keeps_the_month_and_a_second_replaces_it(database: Dat
     assert rows[0].month.year == 2020, "other months stay"
 
 
-async def test_work_is_estimated_anew_from_all_neighbours_at_once(database: Database) -> None:
+async def test_work_is_estimated_anew_from_all_neighbours_at_once(
+    database: Database, tmp_path: Path
+) -> None:
     random = np.random.default_rng(3)
     lon, lat = 121 + random.normal(0, 0.2, 30), 31 + random.normal(0, 0.2, 30)
     classes = tuple("SABCD"[number % 5] for number in range(30))
@@ -240,7 +243,7 @@ async def test_work_is_estimated_anew_from_all_neighbours_at_once(database: Data
             )  # fmt: skip
     work_settings = WorkSettings()
 
-    changed = await refresh_work(database, work_settings)
+    changed = await refresh_work(database, work_settings, tmp_path)
 
     none = np.full(30, np.nan)
     visits = visits_per_year(work_settings, classes, none, is_inactive)
@@ -256,11 +259,12 @@ async def test_work_is_estimated_anew_from_all_neighbours_at_once(database: Data
     assert stored == pytest.approx(expected.tolist())
     assert changed == np.count_nonzero(expected)
     assert versions == {1}, "derived work is nobody's edit"
-    assert await refresh_work(database, work_settings) == 0
+    assert await refresh_work(database, work_settings, tmp_path) == 0
 
 
 async def test_an_estimate_leaves_alone_what_was_edited_since_it_was_begun(
     database: Database,
+    tmp_path: Path,
 ) -> None:
     async with database.writing() as session:
         for number in range(3):
@@ -279,7 +283,7 @@ async def test_an_estimate_leaves_alone_what_was_edited_since_it_was_begun(
         async with database.writing() as session:
             yield session
 
-    changed = await refresh_work(database, WorkSettings(), after_an_edit)
+    changed = await refresh_work(database, WorkSettings(), tmp_path, after_an_edit)
 
     async with database.reading() as session:
         query = text("SELECT work_minutes FROM customer WHERE external_id = '0'")

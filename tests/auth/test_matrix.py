@@ -154,6 +154,8 @@ async def test_no_filter_tells_of_what_is_another_s(
             f"/v1/search/nearest?{beijing}&k=5&territory_id={foreign}",
             f"/v1/search/nearest?{beijing}&k=5&rep_id={world.foreign['rep_id']}",
             f"/v1/territories/at?{beijing}",
+            f"/v1/heatmap?resolution=3&territory_id={foreign}",
+            f"/v1/heatmap?resolution=3&rep_id={world.foreign['rep_id']}",
         )
     ]
 

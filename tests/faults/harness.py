@@ -63,7 +63,7 @@ class Site:
         """Start one more worker and wait until it takes runs: to start takes seconds of its own."""
         known = self.value(NEWEST_WORKER)
         worker = self.add_worker(**environment)
-        wait_for(lambda: self.value(NEWEST_WORKER) != known, 120, "a worker takes runs")
+        wait_for(lambda: self.value(NEWEST_WORKER) > known, 120, "a worker takes runs")
         return worker
 
     def _access(self) -> dict[str, str]:

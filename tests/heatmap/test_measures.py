@@ -104,6 +104,7 @@ async def test_other_filters_are_refused_for_views_with_too_many_customers(
     assert "zoom in" in refused.json()["errors"][0]["detail"]
 
 
+@pytest.mark.one_process
 async def test_heat_is_had_of_a_territory_and_of_a_rep_that_the_caller_may_name(
     client: httpx.AsyncClient, client_as: ClientAs, database: Database, crowd: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -111,8 +112,6 @@ async def test_heat_is_had_of_a_territory_and_of_a_rep_that_the_caller_may_name(
     ground = patch(121.5, 31, 0.5, 7)
     _, territories = await add_plan(database, ground, quarters(ground))
     reps = [await add_owner(database, id_, f"Rep {id_}") for id_ in territories]
-    # However many customers the view holds: those of a territory are few.
-    monkeypatch.setattr(service, "MAX_CUSTOMERS", 20)
     cells = "cell_parent(cell, 7) IN (SELECT cell FROM plan_cell WHERE territory_id = {})"
     expected = [await by_sql(database, "count(*)", cells.format(id_)) for id_ in territories]
     mine, foreign = ({"territory_id": id_} for id_ in territories[:2])
@@ -124,8 +123,18 @@ async def test_heat_is_had_of_a_territory_and_of_a_rep_that_the_caller_may_name(
     assert dict((await heat(rep, **mine))["cells"]) == expected[0] != expected[1]
     for others in (foreign, {"rep_id": reps[1]}, {"territory_id": 4711}):
         assert (await heat(rep, **others))["cells"] == []
+    viewer = await client_as("viewer")
+    for asked in (mine, {"rep_id": reps[0]}, {"territory_id": 4711}):
+        assert (await viewer.get("/v1/heatmap", params={**VIEW, **asked})).status_code == 403
     answer = await client.get("/v1/heatmap", params={**VIEW, "territory_id": 0})
     assert answer.status_code == 422
+    # However many customers the view holds, those of the territory count, inactive ones not.
+    count = int(sum(expected[0].values()))
+    for most, status in ((count, 200), (count - 1, 422)):
+        monkeypatch.setattr(service, "MAX_CUSTOMERS", most)
+        for asked in (mine, {"rep_id": reps[0]}):
+            answer = await client.get("/v1/heatmap", params={**VIEW, **asked})
+            assert answer.status_code == status, answer.text
 
 
 async def test_a_viewer_sees_no_cell_with_fewer_than_five_customers(

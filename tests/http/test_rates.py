@@ -2,6 +2,8 @@
 
 import threading
 
+from hypothesis import given
+from hypothesis import strategies as st
 from limits import parse
 
 from app.http.rates import SlidingRate
@@ -35,6 +37,21 @@ def test_the_last_window_counts_by_the_part_of_it_that_is_still_near() -> None:
     assert not rated.take("a")
     clock.now += 30
     assert sum(rated.take("a") for _ in range(10)) == 5
+
+
+@given(st.lists(st.tuples(st.floats(0, 40), st.integers(1, 9)), min_size=1, max_size=12))
+def test_after_the_wait_that_is_told_one_more_is_within_the_rate(
+    steps: list[tuple[float, int]],
+) -> None:
+    rated, clock = rate("5/minute")
+    for seconds, asked in steps:
+        clock.now += seconds
+        taken = [rated.take("a") for _ in range(asked)]
+        if not taken[-1]:
+            wait_s = rated.wait_s("a")
+            assert 0 < wait_s <= 120
+            clock.now += wait_s + 1e-6
+            assert rated.take("a")
 
 
 def test_a_window_that_was_left_out_counts_nothing() -> None:

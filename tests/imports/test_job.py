@@ -11,11 +11,14 @@ from sqlalchemy import text
 
 from app.activity import refresh_work
 from app.db.session import Database
+from app.db.tables import Run
+from app.errors import Conflict, WorkspaceFull
 from app.imports import job
 from app.imports.schemas import read_request
 from app.imports.service import submit_file
 from app.jobs import execution
 from app.jobs.execution import execute
+from app.jobs.runs import cancel
 from app.settings import Settings
 from tests.conftest import REPOSITORY
 from tests.imports.conftest import GOOD, HEADER
@@ -79,6 +82,70 @@ async def test_a_run_killed_after_its_merge_tells_what_the_merge_did(
         assert await session.scalar(text("SELECT count(*) FROM upload_chunk")) == 0
 
 
+async def test_once_its_rows_are_stored_an_import_is_not_cancelled(
+    database: Database, settings: Settings, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await submit(database, settings, file)
+    fold = job.fold
+
+    async def fold_though_unwanted(database: Database) -> int:
+        async with database.writing() as session:
+            with pytest.raises(Conflict, match="is stored"):
+                await cancel(session, await session.get_one(Run, run_id))
+        return await fold(database)
+
+    monkeypatch.setattr(job, "fold", fold_though_unwanted)
+    await execute(database, settings, HANDLERS, run_id)
+
+    assert (await state_of(database, run_id))[0] == "succeeded"
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT sum(customers) FROM activity_cell")) == 8
+
+
+async def test_an_import_that_is_cancelled_while_it_merges_stores_nothing(
+    database: Database, settings: Settings, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await submit(database, settings, file)
+    # Not by the heartbeat, which would come by chance: at the commit.
+    monkeypatch.setattr(execution, "HEARTBEAT_S", 60)
+    merge = job.merge
+
+    async def merge_unwanted(*arguments: object, **named: object) -> object:
+        counts = await merge(*arguments, **named)  # type: ignore[arg-type]
+        async with database.writing() as session:
+            await cancel(session, await session.get_one(Run, run_id))
+        return counts
+
+    monkeypatch.setattr(job, "merge", merge_unwanted)
+    await execute(database, settings, HANDLERS, run_id)
+
+    assert await state_of(database, run_id) == ("cancelled", None)
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT count(*) FROM customer")) == 0
+
+
+async def test_what_goes_wrong_after_the_merge_is_tried_again(
+    database: Database, settings: Settings, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await submit(database, settings, file)
+
+    async def fail(database: Database) -> int:
+        raise WorkspaceFull("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "fold", fail)
+        await execute(database, settings, HANDLERS, run_id)
+        assert (await state_of(database, run_id))[0] == "queued"
+        await execute(database, settings, HANDLERS, run_id)
+    await execute(database, settings, HANDLERS, run_id)
+
+    expected = "1 created, 0 updated, 0 unchanged, 1 rejected."
+    assert await state_of(database, run_id) == ("succeeded", expected)
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT attempts FROM run")) == 3
+        assert await session.scalar(text("SELECT sum(customers) FROM activity_cell")) == 8
+
+
 async def test_the_first_customers_are_written_once_with_their_work(
     database: Database, settings: Settings, tmp_path: Path
 ) -> None:
@@ -101,7 +168,7 @@ async def test_the_first_customers_are_written_once_with_their_work(
     assert written == 1
     assert working > 200
     # What was written is what an estimate of all comes to.
-    assert await refresh_work(database, settings.work) == 0
+    assert await refresh_work(database, settings.work, tmp_path) == 0
 
 
 @pytest.mark.parametrize("estimated_here", [500_000, 100])
@@ -119,7 +186,7 @@ async def test_later_customers_are_written_with_their_work_and_change_that_of_th
         path.write_text("\n".join(["id,lon,lat", *rows]))
         await execute(database, settings, HANDLERS, await submit(database, settings, path))
 
-    assert await refresh_work(database, settings.work) == 0
+    assert await refresh_work(database, settings.work, tmp_path) == 0
     async with database.reading() as session:
         assert await session.scalar(text("SELECT min(work_minutes) FROM customer")) > 0
         summed = await session.scalar(

@@ -76,7 +76,7 @@ async def test_a_lookup_finds_what_h3_finds(
 
 
 async def test_a_placement_names_layer_rep_plan_and_the_deciding_cell(
-    client: httpx.AsyncClient, database: Database
+    client: httpx.AsyncClient, database: Database, settings: Settings
 ) -> None:
     plan = await put_in_force(database)
     async with database.writing() as session:
@@ -101,6 +101,12 @@ async def test_a_placement_names_layer_rep_plan_and_the_deciding_cell(
     assert today["plan_id"] == plan.plan_id
     assert today["cell"] == h3.cell_to_parent(h3.latlng_to_cell(*SHANGHAI[::-1], 12), 5)
     assert (await client.get("/v1/territories/at", params=before)).json() == {"items": []}
+    async with clients_of(settings, database) as client_as:
+        rep = await client_as("rep", reps[1].id)
+        (mine,) = (await rep.get("/v1/territories/at", params=query)).json()["items"]
+        (not_mine_yet,) = (await rep.get("/v1/territories/at", params=then)).json()["items"]
+    assert mine["rep"]["name"] == "now"
+    assert not_mine_yet["rep"] is None, "who is not on the caller's team is not named"
     other = {**query, "layer": without_plan.id}
     assert (await client.get("/v1/territories/at", params=other)).json() == {"items": []}
 
