@@ -48,27 +48,31 @@ def circle(n_vertices: int) -> bytes:
 
 
 def _geometries() -> Iterator[Bomb]:
-    frames = {
-        FENCES: ('{"name": "b", "geometry": %s}', "/geometry"),
-        PLANS: ('{"layer_id": 1, "n_territories": 1, "region": %s}', "/region"),
-    }
-    for target, (frame, pointer) in frames.items():
+    frames = (
+        (FENCES, '{"name": "b", "geometry": %s}', "/geometry"),
+        (PLANS, '{"layer_id": 1, "n_territories": 1, "region": %s}', "/region"),
+        (PLANS, '{"layer_id": 1, "n_territories": 1, "keep_together": [{"area": %s}]}',
+         "/keep_together/0/area"),
+        ("/v1/search/polygon", '{"geometry": %s}', "/geometry"),
+    )  # fmt: skip
+    for target, frame, pointer in frames:
+        where = f"at {target}{pointer}"
         for name, (geometry, place) in GEOMETRIES.items():
             yield Bomb(
-                f"{name} at {target}",
+                f"{name} {where}",
                 target,
                 lambda f=frame, g=geometry: (f % json.dumps(g)).encode(),  # type: ignore[misc]
                 (422,),
                 pointer + place,
             )
         yield Bomb(
-            f"50,001 vertices at {target}",
+            f"50,001 vertices {where}",
             target,
             lambda f=frame: f.encode() % circle(50_001),
             (422,),  # type: ignore[misc]
             pointer + "/coordinates",
         )
-        yield Bomb(f"a million vertices at {target}", target,
+        yield Bomb(f"a million vertices {where}", target,
                    lambda f=frame: f.encode() % circle(1_000_000), (413,))  # type: ignore[misc]  # fmt: skip
 
 
