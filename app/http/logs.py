@@ -9,16 +9,28 @@ from structlog.types import WrappedLogger
 
 from app.settings import Settings
 
-# Lines of PostgreSQL's errors that name values: `Key (external_id)=(…) already exists`.
-VALUES = re.compile(r"^(DETAIL|CONTEXT):.*$", re.MULTILINE)
+# What PostgreSQL's errors say of values, which may go over several lines: `Key (external_id)=(…)
+# already exists`; what pydantic's do; and what others put between quotes. Lines of the stack, which
+# are indented, hold source code and no values.
+OF_DATABASE = re.compile(
+    r"^(DETAIL|CONTEXT):.*?"
+    r"(?=^(?:HINT|CONTEXT|QUERY|Traceback|The above|During|\[SQL|\(Background)|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+OF_PYDANTIC = re.compile(r"input_value=.*?(?=, input_type=)", re.DOTALL)
+MESSAGE = re.compile(r"^(?!Traceback|The above|During)\S.*$", re.MULTILINE)
+QUOTED = re.compile(r"""'[^'\n]*'|"[^"\n]*\"""")
 
 
 def without_values(
     logger: WrappedLogger, name: str, event: structlog.types.EventDict
 ) -> structlog.types.EventDict:
-    """Leave out of a stack what the database says of the values that it refused."""
-    if isinstance(event.get("exception"), str):
-        event["exception"] = VALUES.sub(r"\1: left out", event["exception"])
+    """Leave out of a stack what its errors say of values: they may be those of customers."""
+    stack = event.get("exception")
+    if isinstance(stack, str):
+        stack = OF_DATABASE.sub("\\1: left out\n", stack)
+        stack = OF_PYDANTIC.sub("input_value=…", stack)
+        event["exception"] = MESSAGE.sub(lambda line: QUOTED.sub("'…'", line[0]), stack)
     return event
 
 
