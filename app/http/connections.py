@@ -6,10 +6,21 @@ bound them, and not everybody has one.
 
 import asyncio
 
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.errors import Busy
+from app.http.problems import service_problem
 
 LARGEST_HEAD_BYTES = 2**16
 HEAD_WITHIN_S = 20.0
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request of one connection too many."""
+    problem = service_problem(Busy("The service has as many connections as it takes."))
+    problem.headers["Connection"] = "close"
+    await problem(scope, receive, send)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -44,7 +55,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._stop_timer()
-        super().on_headers_complete()
+        app, most = self.app, self.limit_concurrency
+        if most is not None and max(len(self.connections), len(self.tasks)) >= most:
+            # The server's own refusal is no problem document, nor does it say when to come again.
+            self.app, self.limit_concurrency = _refuse, None
+        try:
+            super().on_headers_complete()
+        finally:
+            self.app, self.limit_concurrency = app, most
 
     def on_message_complete(self) -> None:
         self._stop_timer()

@@ -1,6 +1,7 @@
 """Connections that never finish the head of a request."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -40,10 +41,13 @@ async def port() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def serving(application: object) -> AsyncIterator[int]:
+async def serving(application: object, most: int | None = None) -> AsyncIterator[int]:
     """Serve an application on loopback; give its port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(application, http=BoundedProtocol, log_config=None, lifespan="off")  # type: ignore[arg-type]
+        config = uvicorn.Config(
+            application,  # type: ignore[arg-type]
+            http=BoundedProtocol, log_config=None, lifespan="off", limit_concurrency=most,
+        )  # fmt: skip
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve([listening]))
         while not server.started:
@@ -75,6 +79,22 @@ async def test_requests_on_one_connection_are_answered_one_after_the_other(port:
 
     assert answer.count(b"HTTP/1.1 200") == 3
     assert b"\r\n\r\n%d" % len(body) in answer
+
+
+async def test_one_connection_too_many_is_told_when_to_come_again() -> None:
+    async with serving(_hello, most=3) as port:
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        refused = await _talk(port, HELLO + b"\r\n")
+        for _, writer in held:
+            writer.close()
+        await asyncio.sleep(0.1)
+        answer = await _talk(port, HELLO + b"Connection: close\r\n\r\n")
+
+    head, _, body = refused.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503")
+    assert b"retry-after: 2" in head.lower()
+    assert json.loads(body)["type"] == "/problems/busy"
+    assert answer.startswith(b"HTTP/1.1 200")
 
 
 async def test_headers_without_an_end_are_refused(port: int) -> None:
