@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import remove_all_rows
-from tests.faults.harness import Site, site
+from tests.faults.harness import Site, site, wait_for
 from tests.faults.ledger import Ledger
+from tests.faults.remains import sessions
 
 
 @pytest.fixture(scope="package")
@@ -22,6 +23,7 @@ def empty_site(database_site: Site) -> Iterator[Site]:
     yield database_site
     database_site.remove_processes()
     database_site.start_postgres()
+    wait_for(lambda: sessions(database_site) == 0, 10, "no session is left")
 
 
 @pytest.fixture

@@ -7,8 +7,12 @@ from typing import Any
 
 import h3
 import httpx
+from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql
 
 from app.db.cluster import ADMIN_ROLE, DATABASE
+from app.db.due import due_on
+from app.db.tables import Customer
 from tests.faults.harness import POLL_S, Site, wait_for
 from tests.faults.ledger import Ledger
 from tests.faults.remains import (
@@ -77,7 +81,8 @@ def settle(site: Site, timeout_s: float = 240.0) -> None:
 def violations(site: Site, ledger: Ledger) -> list[str]:
     """Return everything that is wrong with a site that has settled."""
     checks: tuple[Callable[[Site, Ledger], list[str]], ...] = (
-        _surprises, _customers, _fences, _runs, _cells, _rollups, _plans, _jobs, _remains, _pages,
+        _surprises, _customers, _fences, _runs, _cells, _due_dates, _rollups, _plans, _jobs,
+        _remains, _pages,
     )  # fmt: skip
     return [fault for check in checks for fault in check(site, ledger)]
 
@@ -127,6 +132,19 @@ def _cells(site: Site, ledger: Ledger) -> list[str]:
         for external_id, cell, lon, lat in site.rows(statement)
         if h3.int_to_str(cell) != h3.latlng_to_cell(lat, lon, 12)
     ]
+
+
+def _due_dates(site: Site, ledger: Ledger) -> list[str]:
+    is_stale = Customer.due_on.is_distinct_from(due_on(site.settings.work))
+    stale = site.value(
+        str(
+            select(func.count())
+            .select_from(Customer)
+            .where(is_stale)
+            .compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+        )
+    )
+    return [f"{stale} customers are due at another date than theirs"] if stale else []
 
 
 def _rollups(site: Site, ledger: Ledger) -> list[str]:

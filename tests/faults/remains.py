@@ -5,15 +5,21 @@ from pathlib import Path
 from tests.faults.harness import Site
 
 SESSIONS = """
-    -- Open transactions of ours; a pool may keep sessions, but idle ones.
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
-        AND application_name LIKE 'bailiwick%' AND state <> 'idle'
+        AND application_name LIKE 'bailiwick%'
 """
+# A pool may keep sessions while its process lives, but idle ones.
+AT_WORK = f"{SESSIONS} AND state <> 'idle'"
 ADVISORY = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
 
 
 def open_transactions(site: Site) -> int:
+    return int(site.value(AT_WORK))
+
+
+def sessions(site: Site) -> int:
+    """Return how many sessions there are, which go with the processes that opened them."""
     return int(site.value(SESSIONS))
 
 

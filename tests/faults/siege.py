@@ -199,7 +199,8 @@ class Killer:
 
     def child(self) -> float:
         """Kill what computes for a worker, as the kernel does when memory is short."""
-        give_up = time.monotonic() + 20
+        # The workers may have been killed just now: until they are back with what they held.
+        give_up = time.monotonic() + 60
         while time.monotonic() < give_up:
             children = [pid for worker in self.site.workers for pid in worker.children()]
             if children:
