@@ -76,8 +76,8 @@ class BoundingBox:
         ±180° is one meridian, and a pole is one point.
         """
         lon, lat = np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
-        is_between = self._spans(lon) | ((np.abs(lon) == 180.0) & self._spans(-lon))
-        is_between |= np.abs(lat) == 90.0
+        is_on_meridian = (np.abs(lon) == 180.0) & self._spans(-lon)
+        is_between = self._spans(lon) | is_on_meridian | (np.abs(lat) == 90.0)
         return np.asarray(is_between & (lat >= self.south) & (lat <= self.north))
 
     def _spans(self, lon: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

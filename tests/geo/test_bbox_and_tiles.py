@@ -91,6 +91,7 @@ def test_a_bbox_holds_its_edge_however_that_is_written():
         True,
         False,
     ]
+    assert BoundingBox.parse("0,0,1,90").contains([7.0], [89, 90]).tolist() == [False, True]
     poles = BoundingBox.parse("0,0,1,90").contains([0.5, -77.0, 0.5, -77.0], [90, 90, -90, 89])
     assert poles.tolist() == [True, True, False, False]
 

@@ -50,6 +50,11 @@ async def requeue(database: Database, run_id: int) -> None:
         )
 
 
+async def ask_to_cancel(database: Database, run_id: int) -> None:
+    async with database.writing() as session:
+        await cancel(session, await session.get_one(Run, run_id))
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "customers.csv"
@@ -89,9 +94,8 @@ async def test_once_its_rows_are_stored_an_import_is_not_cancelled(
     fold = job.fold
 
     async def fold_though_unwanted(database: Database) -> int:
-        async with database.writing() as session:
-            with pytest.raises(Conflict, match="is stored"):
-                await cancel(session, await session.get_one(Run, run_id))
+        with pytest.raises(Conflict, match="is stored"):
+            await ask_to_cancel(database, run_id)
         return await fold(database)
 
     monkeypatch.setattr(job, "fold", fold_though_unwanted)
@@ -112,8 +116,7 @@ async def test_an_import_that_is_cancelled_while_it_merges_stores_nothing(
 
     async def merge_unwanted(*arguments: object, **named: object) -> object:
         counts = await merge(*arguments, **named)  # type: ignore[arg-type]
-        async with database.writing() as session:
-            await cancel(session, await session.get_one(Run, run_id))
+        await ask_to_cancel(database, run_id)
         return counts
 
     monkeypatch.setattr(job, "merge", merge_unwanted)
