@@ -71,6 +71,12 @@ AUDIT = text("""
         CASE n % 5000 WHEN 4 THEN 'rep' ELSE 'customer' END, n
     FROM generate_series(1, 100000) AS n
 """)
+IMPORTS = text("""
+    INSERT INTO audit_event (at, actor, action, entity, entity_ids)
+    SELECT now() - interval '1 year', 'key:crm', 'import', 'customer',
+        int8multirange(int8range(200000 + 10 * n, 200010 + 10 * n))
+    FROM generate_series(1, 2000) AS n
+""")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +92,7 @@ async def crowded(settings: Settings) -> AsyncIterator[Database]:
             connection.execute(text("DELETE FROM measure_snapshot"))
             connection.execute(MONTHS)
             connection.execute(AUDIT)
+            connection.execute(IMPORTS)
         engine.dispose()
         analyze(settings)
         yield database
@@ -134,6 +141,7 @@ async def client(
         "/v1/audit?entity=customer",
         "/v1/audit?entity=rep",
         "/v1/audit?entity=customer&entity_id=77",
+        "/v1/audit?entity=customer&entity_id=212345",
         "/v1/audit?actor=key:rare",
         "/v1/audit?actor=key:crm&action=update",
         "/v1/audit?action=erase",

@@ -32,7 +32,11 @@ Action = Literal["insert", "update", "delete", "erase", "import"]
 
 
 class AuditEventView(BaseModel):
-    """One change. An import's new rows are one event; its changed rows have one each."""
+    """One change. An import's new rows are one event; its changed rows have one each.
+
+    The event of an import has no `entity_id` and is found by that of each row it brought. What such
+    a row was is told by the row itself or by the first event that changed it.
+    """
 
     id: int
     at: datetime
@@ -58,7 +62,9 @@ async def list_audit_events(
     caller: Admin,
     page: PagingParameters,
     entity: Annotated[Entity | None, Query()] = None,
-    entity_id: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    entity_id: Annotated[
+        int | None, Query(ge=1, lt=2**63, description="The import that brought it among them")
+    ] = None,
     actor: Annotated[SafeText | None, Query(max_length=700, description="Exactly")] = None,
     action: Annotated[Action | None, Query()] = None,
     since: Annotated[Instant | None, Query(description="At or after")] = None,
@@ -71,7 +77,7 @@ async def list_audit_events(
             # Written into the statement: a plan kept for any word reads all for a rare one.
             conditions.append(column == literal_column(f"'{word}'"))
     if entity_id is not None:
-        conditions.append(AuditEvent.entity_id == entity_id)
+        conditions.append(AuditEvent.is_of(entity_id))
     if actor is not None:
         conditions.append(AuditEvent.actor == actor)
     if since is not None:

@@ -334,7 +334,7 @@ def _is_about(customer_id: int) -> ColumnElement[bool]:
         AuditEvent.entity == "customer_override", named == str(customer_id)
     )
     return or_(
-        (AuditEvent.entity == "customer") & (AuditEvent.entity_id == customer_id),
+        (AuditEvent.entity == "customer") & AuditEvent.is_of(customer_id),
         (AuditEvent.entity == "customer_override") & AuditEvent.entity_id.in_(overrides),
     )
 

@@ -20,7 +20,7 @@ WRITE_AUDIT = "write_audit(text, text, bigint, jsonb, jsonb)"
 # Functions that run as the owner of the tables, whoever calls them: for the application only. With
 # them everybody else who can connect could write or empty events, and drop the cells of a plan.
 FOR_THE_APPLICATION = (
-    "record_bulk_audit(text, jsonb)",
+    "record_bulk_audit(text, int8multirange, jsonb)",
     "erase_audit_of_customer(bigint)",
     "create_plan_partition(bigint)",
     "attach_plan_partition(bigint)",

@@ -40,7 +40,9 @@ MAY_BE_IDLE = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 TURN_CHECK_S = 0.5
 # Tells the triggers of the audit not to write an event for each of a million new rows.
 IN_BULK = text("SELECT set_config('bailiwick.bulk', 'on', true)")
-RECORD_BULK = text("SELECT record_bulk_audit(:entity, CAST(:facts AS jsonb))")
+RECORD_BULK = text(
+    "SELECT record_bulk_audit(:entity, CAST(:ids AS int8multirange), CAST(:facts AS jsonb))"
+)
 
 
 async def run_import(context: RunContext) -> None:
@@ -195,7 +197,8 @@ async def _tell_audit(session: WriteSession, kind: Kind, upload: Upload, counts:
     """Write down the new rows of an import as one event; each changed row has one of its own."""
     facts = {"sha256": upload.sha256, "created": counts.created, "updated": counts.updated}
     entity = {"customers": "customer", "reps": "rep"}[kind.name]
-    await session.execute(RECORD_BULK, {"entity": entity, "facts": orjson.dumps(facts).decode()})
+    values = {"entity": entity, "ids": counts.new_ids, "facts": orjson.dumps(facts).decode()}
+    await session.execute(RECORD_BULK, values)
 
 
 async def _refuse(session: WriteSession, context: RunContext, refusal: InvalidInput) -> None:

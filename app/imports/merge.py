@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Subquery,
     Table,
+    cast,
     false,
     func,
     literal,
@@ -42,6 +43,8 @@ class Counts:
     created: int
     updated: int
     unchanged: int
+    # Of the rows that are new, as PostgreSQL writes an `int8multirange`; null where there are none.
+    new_ids: str | None = None
 
 
 async def refuse_duplicates(session: WriteSession, rows: Table) -> int:
@@ -114,7 +117,8 @@ async def merge(
     updates = _updates(target, statement.excluded, fields, kind, extras)
     if is_alone:
         await session.execute(statement)
-        return Counts(await _n_rows(session, rows), 0, 0)
+        new_ids = await session.scalar(select(_as_ranges(target.c.id)))
+        return Counts(await _n_rows(session, rows), 0, 0, new_ids)
     if updates:
         statement = statement.on_conflict_do_update(
             index_elements=["external_id"],
@@ -123,13 +127,18 @@ async def merge(
         )
     else:
         statement = statement.on_conflict_do_nothing(index_elements=["external_id"])
-    merged = statement.returning(target.c.version).cte("merged")
+    merged = statement.returning(target.c.id, target.c.version).cte("merged")
     is_new = merged.c.version == 1
     done = await session.execute(
-        select(func.count().filter(is_new), func.count().filter(~is_new)).select_from(merged)
+        select(
+            func.count().filter(is_new),
+            func.count().filter(~is_new),
+            _as_ranges(merged.c.id, is_new),
+        ).select_from(merged)
     )
-    created, updated = done.one()
-    return Counts(created, updated, await _n_rows(session, rows) - created - updated)
+    created, updated, new_ids = done.one()
+    unchanged = await _n_rows(session, rows) - created - updated
+    return Counts(created, updated, unchanged, new_ids)
 
 
 async def foresee(
@@ -199,6 +208,12 @@ def _differs(target: Any, updates: dict[str, Any]) -> ColumnElement[bool]:
         return false()
     stored = tuple_(*(target.c[name] for name in updates))
     return stored.is_distinct_from(tuple_(*updates.values()))
+
+
+def _as_ranges(ids: Any, wanted: ColumnElement[bool] | None = None) -> ColumnElement[str]:
+    """Aggregate ids into the text of a multirange; those given out one after another are one."""
+    ranges = func.range_agg(func.int8range(ids, ids + 1))
+    return cast(ranges if wanted is None else ranges.filter(wanted), TEXT)
 
 
 async def _n_rows(session: AsyncSession, rows: Table) -> int:

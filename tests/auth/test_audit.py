@@ -89,6 +89,12 @@ async def test_an_import_is_one_event_for_its_new_rows_and_one_for_each_changed_
     assert (bulk["after"]["created"], bulk["after"]["updated"]) == (1, 1)
     update = next(event for event in events if event["action"] == "update")
     assert update["before"]["name"] == BODY["name"]
+    _, second = (await admin.get("/v1/customers")).json()["items"]
+    assert await _events(admin, entity="customer", entity_id=second["id"]) == [bulk]
+    assert await _events(admin, entity="customer", entity_id=second["id"] + 1) == []
+    assert await _events(admin, entity="rep", entity_id=second["id"]) == []
+    own = (await admin.get(f"/v1/customers/{second['id']}/personal-data")).json()
+    assert [change["action"] for change in own["changes"]] == ["import"]
     (asked,) = await _events(admin, entity="run", action="insert")
     assert asked["actor"].startswith("key:")
     assert {event["actor"] for event in events} == {asked["actor"]} == {run["requested_by"]}

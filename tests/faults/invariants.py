@@ -58,6 +58,13 @@ MEMBERS = """
     FROM plan JOIN layer ON layer.id = plan.layer_id
     JOIN customer ON layer_accepts(layer.customer_filter, class, segment, tags, status)
 """
+WITHOUT_ORIGIN = """
+    -- Customers of which the audit does not tell once who brought them.
+    SELECT external_id, count(event.id) FROM customer
+    LEFT JOIN audit_event AS event ON event.entity = 'customer'
+        AND (event.entity_id = customer.id AND action = 'insert' OR entity_ids @> customer.id)
+    GROUP BY customer.id HAVING count(event.id) <> 1
+"""
 ORPHANED_JOBS = """
     SELECT count(*) FROM procrastinate_jobs AS job
     WHERE status = 'doing' AND NOT EXISTS (
@@ -81,8 +88,8 @@ def settle(site: Site, timeout_s: float = 240.0) -> None:
 def violations(site: Site, ledger: Ledger) -> list[str]:
     """Return everything that is wrong with a site that has settled."""
     checks: tuple[Callable[[Site, Ledger], list[str]], ...] = (
-        _surprises, _customers, _fences, _runs, _cells, _due_dates, _rollups, _plans, _jobs,
-        _remains, _pages,
+        _surprises, _customers, _fences, _runs, _cells, _origins, _due_dates, _rollups, _plans,
+        _jobs, _remains, _pages,
     )  # fmt: skip
     return [fault for check in checks for fault in check(site, ledger)]
 
@@ -131,6 +138,13 @@ def _cells(site: Site, ledger: Ledger) -> list[str]:
         f"customer {external_id} has a cell that is not the one of its place"
         for external_id, cell, lon, lat in site.rows(statement)
         if h3.int_to_str(cell) != h3.latlng_to_cell(lat, lon, 12)
+    ]
+
+
+def _origins(site: Site, ledger: Ledger) -> list[str]:
+    return [
+        f"the audit has {count} events of how customer {external_id} came"
+        for external_id, count in site.rows(WITHOUT_ORIGIN)
     ]
 
 

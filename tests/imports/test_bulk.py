@@ -22,6 +22,11 @@ DEFINITIONS = """
 """
 FILES = "SELECT indexrelid::bigint FROM pg_index WHERE indrelid = 'customer'::regclass ORDER BY 1"
 
+BROUGHT = """
+    SELECT count(*) FROM customer
+    JOIN audit_event ON entity = 'customer' AND entity_ids @> customer.id
+"""
+
 
 @pytest.fixture(autouse=True)
 def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +65,7 @@ async def test_a_first_import_leaves_the_indexes_as_it_found_them(
     assert await looked_at(database, DEFINITIONS) == definitions
     built = await looked_at(database, FILES)
     assert len(set(built) - set(files)) == len(files) - 1, "all but that of the ids are new"
+    assert await looked_at(database, BROUGHT) == [400]
 
 
 async def test_a_first_import_that_fails_while_it_builds_leaves_everything_as_it_was(

@@ -3,8 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, func, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Text,
+    cast,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, INT8MULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.tables.base import Base, Id, Timestamp
@@ -51,6 +62,12 @@ class AuditEvent(Base):
         Index("ix_audit_event_actor", "actor", "id"),
         Index("ix_audit_event_at", "at"),
         Index(
+            "ix_audit_event_entity_ids",
+            "entity_ids",
+            postgresql_using="gist",
+            postgresql_where=text("entity_ids IS NOT NULL"),
+        ),
+        Index(
             "ix_audit_event_rare_action",
             "action",
             "id",
@@ -68,8 +85,16 @@ class AuditEvent(Base):
     action: Mapped[str] = mapped_column(Text)
     entity: Mapped[str] = mapped_column(Text)
     entity_id: Mapped[int | None] = mapped_column(BigInteger)
+    # Of an import: the rows that are new. Asked about and never shown, for they may be very many.
+    entity_ids: Mapped[Any | None] = mapped_column(INT8MULTIRANGE, deferred=True)
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any] | None]
+
+    @classmethod
+    def is_of(cls, entity_id: int) -> ColumnElement[bool]:
+        """Events of one object of an entity, the import that brought it among them."""
+        brought = cls.entity_ids.op("@>")(cast(entity_id, BigInteger))
+        return (cls.entity_id == entity_id) | brought
 
 
 class IdempotencyKey(Base):
