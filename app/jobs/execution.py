@@ -18,9 +18,9 @@ Handler = Callable[[RunContext], Awaitable[None]]
 # Each beat carries progress out and the user's wish to cancel in; both are promised in a second.
 HEARTBEAT_S = 0.4
 BETWEEN_TRIES_S = 0.5
-# Between two tries of a run that the database would not serve: it may be the reason. With the start
-# of the next it stays within the 45 s that are promised.
-LONGEST_PAUSE_S = 30
+# Between two tries of a run that the database would not serve: it may be the reason. Short enough
+# that a database which fails every few seconds lets it end, or be given up, within minutes.
+LONGEST_PAUSE_S = 8
 
 
 async def execute(
