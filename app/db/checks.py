@@ -56,8 +56,8 @@ FORGING = """
     WHERE has_table_privilege('public.audit_event', right_name)
         OR has_table_privilege('public.set_aside_index', right_name)
     UNION ALL
-    SELECT 'EXECUTE write_audit' FROM pg_proc
-    WHERE proname = 'write_audit' AND has_function_privilege(oid, 'EXECUTE')
+    SELECT 'EXECUTE ' || proname || ' and so forge' FROM pg_proc
+    WHERE proname IN ('write_audit', 'record_audit') AND has_function_privilege(oid, 'EXECUTE')
 """
 OGC_VIEWS_CLOSED = f"""
     -- Views of /ogc that its role may not read.
@@ -78,9 +78,11 @@ OGC_TOO_MUCH = f"""
     UNION ALL
     SELECT 'may call ' || proname FROM pg_proc
     WHERE pronamespace = 'public'::regnamespace AND prosecdef
-        AND prorettype <> 'trigger'::regtype
         AND has_function_privilege('{OGC_ROLE}', oid, 'EXECUTE')
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    UNION ALL
+    SELECT 'may make temporary tables' WHERE
+        has_database_privilege('{OGC_ROLE}', current_database(), 'TEMPORARY')
     ORDER BY 1
 """  # noqa: S608
 INVALID = """

@@ -15,8 +15,9 @@ from app.errors import SetupError
 
 # Any number will do, as long as every upgrade takes the same one.
 UPGRADE_LOCK = 7_236_441
-# Who may call it can put words into another's mouth.
-WRITE_AUDIT = "write_audit(text, text, bigint, jsonb, jsonb)"
+# Who may call these, or have a trigger of his own call them, puts words into another's mouth. The
+# triggers that are there need no right to.
+FOR_NOBODY = ("write_audit(text, text, bigint, jsonb, jsonb)", "record_audit()")
 # Functions that run as the owner of the tables, whoever calls them: for the application only. With
 # them everybody else who can connect could write or empty events, and drop the cells of a plan.
 FOR_THE_APPLICATION = (
@@ -97,6 +98,8 @@ def prepare(connection: Connection) -> None:
 
 def _grant(connection: Connection, role: str | None) -> None:
     name = connection.dialect.identifier_preparer.quote(role or "")
+    # Imports are staged in temporary tables.
+    connection.execute(text(f"GRANT TEMPORARY ON DATABASE {_database(connection)} TO {name}"))
     for schema in ("public", "jobs"):
         connection.execute(text(f"GRANT USAGE ON SCHEMA {schema} TO {name}"))
         connection.execute(
@@ -127,9 +130,17 @@ def _open_views_to_ogc(connection: Connection) -> None:
 
 def _close_to_public(connection: Connection) -> None:
     """Say again what the migrations took from everybody: a restored function has lost it."""
-    for signature in (WRITE_AUDIT, *FOR_THE_APPLICATION):
+    for signature in (*FOR_NOBODY, *FOR_THE_APPLICATION):
         if _has(connection, signature):
             connection.execute(text(f"REVOKE EXECUTE ON FUNCTION public.{signature} FROM PUBLIC"))
+    # Tables of its own could fill the disk, and have triggers. PostgreSQL only warns whom the
+    # database does not belong to.
+    connection.execute(text(f"REVOKE TEMPORARY ON DATABASE {_database(connection)} FROM PUBLIC"))
+
+
+def _database(connection: Connection) -> str:
+    name = connection.execute(text("SELECT current_database()")).scalar_one()
+    return connection.dialect.identifier_preparer.quote_identifier(str(name))
 
 
 def _has(connection: Connection, signature: str) -> bool:

@@ -35,6 +35,11 @@ SOUND = (
 )
 IN_PLAN = "DELETE FROM plan_cell WHERE cell = (SELECT min(cell) FROM plan_cell)"
 RUN = "INSERT INTO run (kind, parameters, requested_by, {}) VALUES ('import', '{{}}', 'x', {})"
+TEMPORARY_TO_OGC = """
+    DO $$ BEGIN
+        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO bailiwick_ogc', current_database());
+    END $$
+"""
 
 # What is broken by whom, the check that notices it, and what it says.
 BROKEN = [
@@ -46,6 +51,17 @@ BROKEN = [
     (
         "owner", "GRANT EXECUTE ON FUNCTION write_audit TO PUBLIC", "role", "failed",
         "EXECUTE write_audit",
+    ),
+    (
+        "owner", "GRANT EXECUTE ON FUNCTION record_audit TO bailiwick", "role", "failed",
+        "EXECUTE record_audit",
+    ),
+    (
+        "owner", "GRANT EXECUTE ON FUNCTION record_audit TO bailiwick_ogc", "ogc", "failed",
+        "may call record_audit",
+    ),
+    (
+        "admin", TEMPORARY_TO_OGC, "ogc", "failed", "may make temporary tables",
     ),
     ("owner", "GRANT SELECT ON rep TO bailiwick_ogc", "ogc", "failed", "may use rep"),
     (

@@ -1,8 +1,11 @@
 """What must hold after every fault. Each check returns what is wrong, in words."""
 
+import asyncio
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import h3
@@ -10,9 +13,12 @@ import httpx
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql
 
+from app.activity.work import READ, estimate, in_thread
 from app.db.cluster import ADMIN_ROLE, DATABASE
 from app.db.due import due_on
+from app.db.session import Database
 from app.db.tables import Customer
+from app.workload.estimating import ESTIMATE, ESTIMATES_FILE, read_rows
 from tests.faults.harness import POLL_S, Site, wait_for
 from tests.faults.ledger import Ledger
 from tests.faults.remains import (
@@ -88,8 +94,8 @@ def settle(site: Site, timeout_s: float = 240.0) -> None:
 def violations(site: Site, ledger: Ledger) -> list[str]:
     """Return everything that is wrong with a site that has settled."""
     checks: tuple[Callable[[Site, Ledger], list[str]], ...] = (
-        _surprises, _customers, _fences, _runs, _cells, _origins, _due_dates, _rollups, _plans,
-        _jobs, _remains, _pages,
+        _surprises, _customers, _fences, _runs, _cells, _origins, _work, _due_dates, _rollups,
+        _plans, _jobs, _remains, _pages,
     )  # fmt: skip
     return [fault for check in checks for fault in check(site, ledger)]
 
@@ -146,6 +152,32 @@ def _origins(site: Site, ledger: Ledger) -> list[str]:
         f"the audit has {count} events of how customer {external_id} came"
         for external_id, count in site.rows(WITHOUT_ORIGIN)
     ]
+
+
+def _work(site: Site, ledger: Ledger) -> list[str]:
+    stored = dict(site.rows("SELECT id, work_minutes FROM customer"))
+    wrong = {
+        customer_id: (stored[customer_id], wanted)
+        for customer_id, wanted in asyncio.run(_estimates(site)).items()
+        if abs(stored[customer_id] - wanted) > 1e-9 * (1 + wanted)
+    }
+    return [f"the work of {len(wrong)} customers is not theirs: {wrong}"[:500]] if wrong else []
+
+
+async def _estimates(site: Site) -> dict[int, float]:
+    """Return the work of every customer, from all that are stored."""
+    database = Database.of(site.settings)
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            async with database.reading() as session:
+                await estimate(session, READ, site.settings.work, folder, in_thread)
+            found: dict[int, float] = {}
+            for rows in read_rows(folder / ESTIMATES_FILE, ESTIMATE):
+                found |= zip(rows["id"].tolist(), rows["work_minutes"].tolist(), strict=True)
+            return found
+    finally:
+        await database.close()
 
 
 def _due_dates(site: Site, ledger: Ledger) -> list[str]:

@@ -34,6 +34,7 @@ CUSTOMERS, REPS, LAYERS, FENCES, PLANS, LOOKUPS = (
 FENCE_LOOKUPS, CIRCLES, CATCHMENTS = (
     "/v1/geofences/at:batch", "/v1/geofences:service-circles", "/v1/geofences:catchments",
 )  # fmt: skip
+AROUND, NEAREST = "/v1/search/radius:batch", "/v1/search/nearest:batch"
 PERSON = '"external_id": "B", "name": "B"'
 RING = "[[[0, 0], [1, 0], [1, 1], [0, 0]]]"
 NUMBERS_AT: list[tuple[str, str, str]] = [
@@ -60,6 +61,10 @@ NUMBERS_AT: list[tuple[str, str, str]] = [
      "/anchors/0/lon"),
     (CATCHMENTS, '{"group": "b", "max_distance_m": %s, "anchors":'
      ' [{"name": "b", "lon": 1, "lat": 1}]}', "/max_distance_m"),
+    (AROUND, '{"points": [{"lon": %s, "lat": 1}], "radius_m": 1}', "/points/0/lon"),
+    (AROUND, '{"points": [{"lon": 1, "lat": 1}], "radius_m": %s}', "/radius_m"),
+    (NEAREST, '{"points": [{"lon": 1, "lat": %s}]}', "/points/0/lat"),
+    (NEAREST, '{"points": [{"lon": 1, "lat": 1}], "k": %s}', "/k"),
 ]  # fmt: skip
 NUMBERS = (
     "NaN", "-NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" + "0" * 400, "0x10", "1_0",

@@ -47,13 +47,24 @@ def circle(n_vertices: int) -> bytes:
     return f'{{"type": "Polygon", "coordinates": [[{positions}]]}}'.encode()  # fmt: skip
 
 
+IMPORT = "/v1/geofences:import"
+# In a file of fences a point is a circle, if it has a radius.
+ELSEWHERE = {(IMPORT, "a point"): "/features/0/properties/radius_m"}
+
+
 def _geometries() -> Iterator[Bomb]:
     frames = (
         (FENCES, '{"name": "b", "geometry": %s}', "/geometry"),
         (PLANS, '{"layer_id": 1, "n_territories": 1, "region": %s}', "/region"),
         (PLANS, '{"layer_id": 1, "n_territories": 1, "keep_together": [{"area": %s}]}',
          "/keep_together/0/area"),
+        (PLANS, '{"layer_id": 1, "n_territories": 1, "barriers": [{"geometry": %s}]}',
+         "/barriers/0/geometry"),
         ("/v1/search/polygon", '{"geometry": %s}', "/geometry"),
+        (IMPORT,
+         '{"type": "FeatureCollection", "features": [{"type": "Feature",'
+         ' "properties": {"name": "b"}, "geometry": %s}]}',
+         "/features/0/geometry"),
     )  # fmt: skip
     for target, frame, pointer in frames:
         where = f"at {target}{pointer}"
@@ -63,7 +74,7 @@ def _geometries() -> Iterator[Bomb]:
                 target,
                 lambda f=frame, g=geometry: (f % json.dumps(g)).encode(),  # type: ignore[misc]
                 (422,),
-                pointer + place,
+                ELSEWHERE.get((target, name), pointer + place),
             )
         yield Bomb(
             f"50,001 vertices {where}",

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from app.db.access import Access
-from app.db.migrate import upgrade
+from app.db.migrate import FOR_THE_APPLICATION, upgrade
 from app.ogc.views import SCHEMA, VIEWS
 from app.settings import Settings
 from tests.db.databases import NewDatabase, admin, new_database
@@ -27,6 +27,12 @@ COLUMNS = """
     SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
     WHERE attrelid = format('ogc.%%I', %s::text)::regclass AND attnum > 0 ORDER BY attnum
 """
+OWNERS_FUNCTIONS = """
+    -- What runs as its owner and may be called by a role.
+    SELECT oid::regprocedure::text FROM pg_proc
+    WHERE prosecdef AND has_function_privilege(%s, oid, 'EXECUTE')
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+"""
 SHORT = {"timestamp with time zone": "timestamptz"}
 WRITES = (
     "INSERT INTO ogc.geofences (name) VALUES ('x')",
@@ -36,6 +42,7 @@ WRITES = (
     "CREATE TABLE public.mine (x int)",
     "CREATE SCHEMA mine",
     "ALTER VIEW ogc.customers RENAME TO mine",
+    "CREATE TEMP TABLE customer (id bigint)",
 )
 CALLS = (
     "SELECT pg_read_file('/etc/passwd')",
@@ -45,6 +52,10 @@ CALLS = (
     "COPY ogc.customers TO '/tmp/customers'",
     "SELECT drop_plan_partition(1)",
     "SELECT create_plan_partition(1)",
+    "SELECT attach_plan_partition(1)",
+    "SELECT set_indexes_aside()",
+    "SELECT build_next_index()",
+    "SELECT record_bulk_audit('customer', '{}', '{}')",
     "SELECT erase_audit_of_customer(1)",
     "SELECT write_audit('a', 'b', 1, '{}', '{}')",
     "SET ROLE bailiwick_owner",
@@ -99,6 +110,16 @@ def test_the_role_calls_nothing_that_reads_or_does_more(
 
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         as_ogc.execute(statement.encode())
+
+
+def test_only_the_application_calls_what_runs_as_the_owner(settings: Settings) -> None:
+    may_call = {}
+    with admin(settings, Access.of(settings).url.database or "") as connection:
+        for role in (ROLE, "bailiwick"):
+            found = connection.execute(OWNERS_FUNCTIONS, (role,)).fetchall()
+            may_call[role] = {name.replace(",", ", ") for (name,) in found}
+
+    assert may_call == {ROLE: set(), "bailiwick": set(FOR_THE_APPLICATION)}
 
 
 def test_a_statement_of_the_role_ends_after_five_seconds(as_ogc: psycopg.Connection) -> None:
