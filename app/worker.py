@@ -54,7 +54,7 @@ async def work(settings: Settings, *, once: bool = False) -> None:
                 await sweep(database, queue, settings.stalled_after_s)
                 await _drain(queue, settings)
                 await _sum_up(database, settings)
-                await keep_house(database)
+                await keep_house(database, settings)
             else:
                 await _serve(queue, database, settings)
     finally:
@@ -94,7 +94,7 @@ async def _serve(queue: App, database: Database, settings: Settings) -> None:
         ),
         asyncio.create_task(_every(settings.stalled_after_s / 6, "sweep", sweep_up)),
         asyncio.create_task(
-            _every(HOUSEKEEPING_S, "housekeeping", lambda: keep_house(database)),
+            _every(HOUSEKEEPING_S, "housekeeping", lambda: keep_house(database, settings)),
         ),
     ]
     is_stopping = asyncio.Event()

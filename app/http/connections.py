@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import Busy
+from app.http.guards import HEADERS
 from app.http.problems import service_problem
 
 LARGEST_HEAD_BYTES = 2**16
@@ -19,7 +20,7 @@ HEAD_WITHIN_S = 20.0
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request of one connection too many."""
     problem = service_problem(Busy("The service has as many connections as it takes."))
-    problem.headers["Connection"] = "close"
+    problem.headers.update({**HEADERS, "Connection": "close"})
     await problem(scope, receive, send)
 
 

@@ -11,7 +11,9 @@ from app.settings import Settings
 
 LONGEST_ADDRESS = 8192
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+# Asked by whoever looks after the process, on its machine and whatever its names are.
+PROBES = ("/livez", "/readyz")
 
 # For answers that are data; the page sets its own policy.
 HEADERS = {
@@ -64,9 +66,13 @@ class Guards:
         given = Headers(scope=scope).getlist("host")
         if self._hosts is None and len(given) < 2:
             return None
-        if len(given) != 1 or (self._hosts is not None and _name_of(given[0]) not in self._hosts):
+        if len(given) != 1 or not self._is_named(_name_of(given[0]), scope["path"]):
             return ForeignHost("This service does not answer to the name in the header Host.")
         return None
+
+    def _is_named(self, name: str, path: str) -> bool:
+        is_probe = path in PROBES and name in LOOPBACK_NAMES
+        return self._hosts is None or name in self._hosts or is_probe
 
     def _is_from_elsewhere(self, scope: Scope) -> bool:
         """Tell whether a page that is not ours asks for a change (Origin, Fetch Metadata)."""
@@ -87,7 +93,7 @@ def _allowed_hosts(settings: Settings) -> frozenset[str] | None:
     """
     if settings.allowed_hosts:
         return frozenset(name.lower() for name in settings.allowed_hosts)
-    return frozenset(LOOPBACK_NAMES) if settings.auth == "off" else None
+    return LOOPBACK_NAMES if settings.auth == "off" else None
 
 
 def _is_text(address: bytes) -> bool:

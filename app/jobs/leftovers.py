@@ -1,4 +1,4 @@
-"""What a run leaves in the database that nothing will read any more: the bytes of its upload."""
+"""What runs leave in the database: the bytes of uploads, signs of life, reports of refused rows."""
 
 from sqlalchemy import CursorResult, text
 
@@ -12,6 +12,19 @@ LEFT_CHUNKS = text("""
         AND run.id = coalesce(CAST(:run_id AS bigint), run.id)
 """)
 
+# Its end stays: a stream of the run tells it still.
+OLD_SIGNS = text("""
+    DELETE FROM run_event USING run
+    WHERE run.id = run_event.run_id AND run_event.state IN ('queued', 'running')
+        AND run.finished_at < now() - make_interval(secs => :age_s)
+""")
+OLD_FAULTS = text("""
+    DELETE FROM import_fault USING run
+    WHERE run.id = import_fault.run_id
+        AND run.finished_at < now() - make_interval(secs => :age_s)
+""")
+SECONDS_PER_DAY = 86_400
+
 
 async def forget_uploads(session: WriteSession, run_id: int | None = None) -> int:
     """Remove the bytes that a run which is over has left; return how many rows went.
@@ -21,3 +34,16 @@ async def forget_uploads(session: WriteSession, run_id: int | None = None) -> in
     done = await session.execute(LEFT_CHUNKS, {"run_id": run_id})
     assert isinstance(done, CursorResult)
     return int(done.rowcount)
+
+
+async def forget_reports(session: WriteSession, older_than_days: float) -> int:
+    """Remove signs of life and refused rows of runs that ended so long ago; return how many.
+
+    Refused rows name people. What a run came to, with its counts, is in its own row and stays.
+    """
+    n_removed = 0
+    for statement in (OLD_SIGNS, OLD_FAULTS):
+        done = await session.execute(statement, {"age_s": older_than_days * SECONDS_PER_DAY})
+        assert isinstance(done, CursorResult)
+        n_removed += int(done.rowcount)
+    return n_removed

@@ -93,6 +93,7 @@ async def test_one_connection_too_many_is_told_when_to_come_again() -> None:
     head, _, body = refused.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503")
     assert b"retry-after: 2" in head.lower()
+    assert b"x-content-type-options: nosniff" in head.lower()
     assert json.loads(body)["type"] == "/problems/busy"
     assert answer.startswith(b"HTTP/1.1 200")
 

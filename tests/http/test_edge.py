@@ -167,12 +167,19 @@ async def test_without_authentication_no_page_from_elsewhere_changes_anything(
 
 
 async def test_named_hosts_are_answered_and_others_are_not(settings: Settings) -> None:
+    asks = [
+        ("/version", "maps.example.com", 200),
+        ("/version", "localhost", 400),
+        ("/livez", "evil.example.com", 400),
+        # The health check of a container asks so.
+        ("/livez", "127.0.0.1:8000", 200),
+        ("/readyz", "localhost", 200),
+    ]
     async with _client(settings, allowed_hosts=("Maps.example.com",)) as client:
-        ours = await client.get("/livez", headers={"Host": "maps.example.com"})
-        other = await client.get("/livez", headers={"Host": "localhost"})
+        answers = [await client.get(path, headers={"Host": host}) for path, host, _ in asks]
 
-    assert (ours.status_code, other.status_code) == (200, 400)
-    assert other.json()["type"] == "/problems/unknown-host"
+    assert [answer.status_code for answer in answers] == [status for _, _, status in asks]
+    assert answers[1].json()["type"] == "/problems/unknown-host"
 
 
 async def test_absolute_addresses_are_those_of_the_settings(settings: Settings) -> None:

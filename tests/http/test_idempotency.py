@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app.db.session import Database
 from app.jobs.housekeeping import keep_house
+from app.settings import Settings
 from tests.auth.clients import ClientAs, clients_of
 from tests.conftest import Drain
 
@@ -152,14 +153,16 @@ async def test_the_secret_of_a_key_is_not_kept_to_be_given_again(
     assert await _count(client, "/v1/api-keys") == 0
 
 
-async def test_an_answer_is_kept_for_a_day(client: httpx.AsyncClient, database: Database) -> None:
+async def test_an_answer_is_kept_for_a_day(
+    client: httpx.AsyncClient, database: Database, settings: Settings
+) -> None:
     await client.post("/v1/layers", json={"name": "x"}, headers=KEY)
     async with database.writing() as session:
         await session.execute(
             text("UPDATE idempotency_key SET created_at = now() - interval '25 hours'")
         )
 
-    assert await keep_house(database) == 1
+    assert await keep_house(database, settings) == 1
 
     again = await client.post("/v1/layers", json={"name": "x"}, headers=KEY)
     assert again.status_code == 409, "it is a new request now"
