@@ -1,5 +1,6 @@
 """Folding of changes into the rollups, and the monthly snapshot."""
 
+import asyncio
 from datetime import date
 
 from sqlalchemy import text
@@ -88,12 +89,28 @@ VANISHED = text("""
 
 # Any constant will do: folds of all workers take the same lock.
 FOLD_LOCK = text("SELECT pg_advisory_xact_lock(7236442)")
+MAY_FOLD = text("SELECT pg_try_advisory_xact_lock(7236442)")
+ASKED_AGAIN_S = 0.5
 
 
 async def fold(database: Database) -> int:
-    """Bring the rollups up to date with all committed changes; return the rows touched."""
+    """Bring the rollups up to date with all committed changes; return the rows touched.
+
+    Another fold is waited for: after a large import it lasts longer than any statement waits for a
+    lock.
+    """
+    while True:
+        touched = await _fold_in_turn(database)
+        if touched is not None:
+            return touched
+        await asyncio.sleep(ASKED_AGAIN_S)
+
+
+async def _fold_in_turn(database: Database) -> int | None:
+    """Fold, or return nothing while somebody else does."""
     async with database.writing() as session:
-        await session.execute(FOLD_LOCK)
+        if not await session.scalar(MAY_FOLD):
+            return None
         began_at = await session.scalar(text("SELECT clock_timestamp()"))
         await fold_changes(session)
         # Folds come one after another, so it stays empty.

@@ -55,9 +55,14 @@ async def estimate(
     (folder / CUSTOMERS_FILE).unlink()
 
 
-async def copy_estimates(session: WriteSession, table: str, rows: FixedRows, folder: Path) -> None:
-    """Append the estimates that a folder holds to a table, which gets the columns of `rows`."""
-    await copy_in(session, table, rows, read_rows(folder / ESTIMATES_FILE, estimating.ESTIMATE))
+async def copy_estimates(
+    session: WriteSession, table: str, rows: FixedRows, folder: Path, version: int | None = None
+) -> None:
+    """Append the estimates of a folder, or those of one version, to a table of these columns."""
+    parts = read_rows(folder / ESTIMATES_FILE, estimating.ESTIMATE)
+    if version is not None:
+        parts = (part[part["version"] == version] for part in parts)
+    await copy_in(session, table, rows, parts)
 
 
 async def refresh_work(
@@ -78,10 +83,18 @@ async def refresh_work(
     async with database.reading() as session:
         await estimate(session, READ, settings, folder, compute)
     async with (writing or database.writing)() as session:
-        await session.execute(FRESH_WORK)
-        await copy_estimates(session, "fresh_work", FRESH_ROWS, folder)
-        await session.execute(text("ANALYZE fresh_work"))
-        changed: int = (await session.execute(_apply(settings))).rowcount  # type: ignore[attr-defined]
+        return await take_over(session, settings, folder)
+
+
+async def take_over(session: WriteSession, settings: WorkSettings, folder: Path) -> int:
+    """Write the estimates of a folder where they differ; return how many customers that were.
+
+    Only those that are of the version that was estimated: an edit since has made its own estimate.
+    """
+    await session.execute(FRESH_WORK)
+    await copy_estimates(session, "fresh_work", FRESH_ROWS, folder)
+    await session.execute(text("ANALYZE fresh_work"))
+    changed: int = (await session.execute(_apply(settings))).rowcount  # type: ignore[attr-defined]
     return changed
 
 
@@ -93,7 +106,6 @@ def _apply(settings: WorkSettings) -> Update:
         update(Customer)
         .values(work_minutes=FRESH.c.work_minutes, due_on=due)
         .where(
-            # Customers as they were read: an edit since then has made its own estimate.
             Customer.id == FRESH.c.id,
             Customer.version == FRESH.c.version,
             or_(is_other, Customer.due_on.is_distinct_from(due)),

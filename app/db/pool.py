@@ -16,6 +16,8 @@ SEARCH_PATH = "public,jobs"
 # A process that froze in the middle of a transaction is cut off after this. What it has written is
 # in others' way, so writers are given less; one that must think in between says so itself.
 IDLE_TRANSACTION_S = 60
+# How long a statement waits for somebody else's lock.
+LOCK_TIMEOUT_MS = 10_000
 
 
 def make_engine(
@@ -34,7 +36,7 @@ def make_engine(
         hide_parameters=True,
         connect_args={
             "options": f"-c search_path={SEARCH_PATH} -c statement_timeout={timeout_ms} "
-            "-c lock_timeout=10000 -c timezone=UTC -c jit=off "
+            f"-c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC -c jit=off "
             f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_S * 1000} "
             "-c max_parallel_workers_per_gather=0",
             "connect_timeout": 5,

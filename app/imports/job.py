@@ -6,15 +6,15 @@ on the rows are stored, so the run cannot be cancelled any more, and what goes w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import Table, delete, func, select, text, update
 
-from app.activity import fold, local_date, refresh_work, snapshot
+from app.activity import fold, local_date, refresh_work, snapshot, take_over
 from app.activity.work import Compute, in_thread
 from app.db.session import WriteSession
 from app.db.tables import Run, Upload, UploadChunk
@@ -26,7 +26,7 @@ from app.imports.merge import Counts, foresee, merge, refuse_duplicates
 from app.imports.outcome import outcome
 from app.imports.schemas import ImportRequest
 from app.imports.staging import stage
-from app.imports.work import stage_work
+from app.imports.work import Work, stage_work
 from app.jobs.child import run_child
 from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext, error_document
@@ -58,19 +58,15 @@ async def run_import(context: RunContext) -> None:
     kind = KINDS[request.kind]
     changes_customers = kind is CUSTOMERS and not request.dry_run
     result = await _earlier_result(context)
-    is_work_known = False
+    work = Work.UNKNOWN
     async with work_folder() as folder:
         if result is None:
             await _read(context, request, folder)
         async with _turn(context):
             if result is None:
-                result, is_work_known = await _store(context, request, kind, folder)
-            if changes_customers and not is_work_known:
-                context.report("estimating work", 0.8)
-                settings = context.settings.work
-                compute = _estimating(context, 0.8, 0.9)
-                await refresh_work(context.database, settings, folder, context.writing, compute)
+                result, work = await _store(context, request, kind, folder)
             if changes_customers:
+                await _bring_work_up_to_date(context, work, folder)
                 context.report("summing up", 0.95)
                 await fold(context.database)
     async with context.writing() as session:
@@ -78,6 +74,19 @@ async def run_import(context: RunContext) -> None:
             await snapshot(session, local_date(context.settings.work))
         await _drop_chunks(session, context)
         await context.succeed(session, result)
+
+
+async def _bring_work_up_to_date(context: RunContext, work: Work, folder: Path) -> None:
+    """Give the customers that have new neighbours the work that they are now."""
+    settings = context.settings.work
+    if work is Work.ESTIMATED:
+        context.report("updating neighbours", 0.85)
+        async with context.writing() as session:
+            await take_over(session, settings, folder)
+    elif work is Work.UNKNOWN:
+        context.report("estimating work", 0.8)
+        compute = _estimating(context, 0.8, 0.9)
+        await refresh_work(context.database, settings, folder, context.writing, compute)
 
 
 async def _earlier_result(context: RunContext) -> dict[str, Any] | None:
@@ -133,14 +142,14 @@ async def _turn(context: RunContext) -> AsyncIterator[None]:
 
 async def _store(
     context: RunContext, request: ImportRequest, kind: Kind, folder: Path
-) -> tuple[dict[str, Any], bool]:
+) -> tuple[dict[str, Any], Work]:
     """Merge what was read and keep the outcome, in one transaction.
 
-    Tells besides whether every customer has its work: into an empty table it is written with them.
-    The run row is locked at the end only: the heartbeat writes it while the merge goes on.
+    Tells besides what is known of the work of all customers. The run row is locked at the end only:
+    the heartbeat writes it while the merge goes on.
     """
     summary: dict[str, Any] = orjson.loads((folder / "summary.json").read_bytes())
-    is_work_known = False
+    known = Work.UNKNOWN
     async with context.database.writing(context.acting) as session:
         rows = await stage(
             session, kind, folder, lambda part: context.report("storing", 0.5 + 0.1 * part)
@@ -160,13 +169,8 @@ async def _store(
             if request.dry_run:
                 counts = await foresee(session, kind, rows, *fields)
             else:
-                work = context.settings.work
-                if kind is CUSTOMERS:
-                    compute = _estimating(context, 0.6, 0.65)
-                    is_work_known = await stage_work(session, work, folder, compute)
-                n_new = summary["rows"] - summary["rejected"] if is_work_known else 0
-                async with loading(session, n_new, _indexing(context)) as is_alone:
-                    counts = await merge(session, kind, rows, *fields, work, is_alone=is_alone)
+                n_rows = summary["rows"] - summary["rejected"]
+                counts, known = await _merge(context, session, folder, kind, rows, fields, n_rows)
             upload = await session.get_one(Upload, context.parameters["upload_id"])
             result = outcome(request, upload.filename, upload.sha256, summary, counts)
             if not request.dry_run:
@@ -174,7 +178,30 @@ async def _store(
             await _keep_result(session, context, result)
     if refusal is not None:
         raise refusal
-    return result, is_work_known
+    return result, known
+
+
+async def _merge(
+    context: RunContext,
+    session: WriteSession,
+    folder: Path,
+    kind: Kind,
+    rows: Table,
+    fields: tuple[Collection[str], list[str]],
+    n_rows: int,
+) -> tuple[Counts, Work]:
+    """Write the staged rows, customers with their work."""
+    settings = context.settings.work
+    if kind is not CUSTOMERS:
+        return await merge(session, kind, rows, *fields, settings), Work.UNKNOWN
+    compute = _estimating(context, 0.6, 0.65)
+    is_first = await stage_work(session, settings, folder, compute)
+    async with loading(session, n_rows if is_first else 0, _indexing(context)) as is_alone:
+        counts = await merge(session, kind, rows, *fields, settings, is_alone=is_alone)
+    if is_first:
+        return counts, Work.WRITTEN
+    only_adds = not (counts.updated or counts.unchanged)
+    return counts, Work.ESTIMATED if only_adds else Work.UNKNOWN
 
 
 def _estimating(context: RunContext, start: float, end: float) -> Compute:

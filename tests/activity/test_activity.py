@@ -1,5 +1,6 @@
 """Rollups against the customers they are rollups of."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -8,14 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as checking
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.activity import fold, refresh_work, snapshot, turn_day
-from app.activity.rollup import COARSEST, FINEST
+from app.activity.rollup import COARSEST, FINEST, FOLD_LOCK
+from app.db import pool
 from app.db.session import Database, WriteSession
-from app.settings import WorkSettings
+from app.settings import Settings, WorkSettings
 from app.workload import due_on, visits_per_year, work_minutes
 from geo.cells import ancestors, cell_from_point
 from geo.neighbours import mean_neighbour_distance_m
@@ -99,7 +102,7 @@ async def _assert_rollups_hold(database: Database) -> None:
 
 
 @given(steps=st.lists(STEPS, min_size=1, max_size=8))
-@settings(
+@checking(
     max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -188,13 +191,27 @@ async def test_a_second_fold_has_nothing_to_do(database: Database) -> None:
 
 
 async def test_two_folds_at_once_count_every_change_once(database: Database) -> None:
-    import asyncio
-
     await _insert(database, *({"key": str(n), "place": n % 4} for n in range(12)))
 
     await asyncio.gather(fold(database), fold(database), fold(database))
 
     await _assert_rollups_hold(database)
+
+
+async def test_a_fold_waits_for_another_longer_than_for_any_lock(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "LOCK_TIMEOUT_MS", 50)
+    await _insert(database, {})
+    impatient = Database.of(settings)
+
+    async with database.writing() as session:
+        await session.execute(FOLD_LOCK)
+        folding = asyncio.create_task(fold(impatient))
+        await asyncio.sleep(0.3)
+
+    assert await folding > 0
+    await impatient.close()
 
 
 async def test_a_snapshot_keeps_the_month_and_a_second_replaces_it(database: Database) -> None:

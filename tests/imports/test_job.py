@@ -200,6 +200,24 @@ async def test_later_customers_are_written_with_their_work_and_change_that_of_th
         )
 
 
+async def test_an_import_that_only_adds_estimates_everybody_once(
+    database: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def once_more(*arguments: object) -> None:
+        raise AssertionError("estimated once more")
+
+    monkeypatch.setattr(job, "refresh_work", once_more)
+    for part in (range(300), range(300, 500)):
+        path = tmp_path / f"{part.start}.csv"
+        rows = [f"{i},{113 + i % 37 / 500},{30 + i % 29 / 500}" for i in part]
+        path.write_text("\n".join(["id,lon,lat", *rows]))
+        run = await submit(database, settings, path)
+        await execute(database, settings, HANDLERS, run)
+        assert (await state_of(database, run))[0] == "succeeded"
+
+    assert await refresh_work(database, settings.work, tmp_path) == 0
+
+
 async def test_a_worker_that_lost_its_run_stores_nothing(
     database: Database, settings: Settings, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

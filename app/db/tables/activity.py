@@ -18,6 +18,7 @@ class ActivityCell(Base):
     # Rows that the next fold forgets: without it every fold reads all to find none.
     __table_args__ = (
         Index("ix_activity_cell_empty", "cell", postgresql_where=text("customers <= 0")),
+        {"postgresql_with": {"fillfactor": 80}},
     )
 
     resolution: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
