@@ -16,6 +16,7 @@ from app.auth import create_key
 from app.db.access import Access
 from app.db.session import Database
 from app.errors import SetupError
+from app.http.page import CONTENT_POLICY
 from app.main import create_app
 from app.settings import Settings, load_settings
 from tests.jobs.processes import server
@@ -97,6 +98,107 @@ async def test_every_answer_has_its_safe_headers(client: httpx.AsyncClient, path
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert headers["Cache-Control"] == "no-store"
     assert "Access-Control-Allow-Origin" not in headers
+
+
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+NO_CONTENT = "default-src 'none'; frame-ancestors 'none'"
+ORIGIN = "https://crm.example"
+PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
+# Of the customer in `BODY`.
+TILE = "/v1/tiles/customers/14/13721/6694.mvt"
+KIND = {"Content-Type": "application/json"}
+KINDS_OF_ANSWER: dict[str, tuple[int, str, str, dict[str, Any]]] = {
+    "data": (200, "GET", "/v1/layers", {}),
+    "data without its body": (200, "HEAD", "/v1/layers", {}),
+    "a tile": (200, "GET", TILE, {}),
+    "an empty tile": (204, "GET", "/v1/tiles/customers/14/0/0.mvt", {}),
+    "a tile that is known": (304, "GET", TILE, {"headers": {"If-None-Match": "*"}}),
+    "a preflight": (200, "OPTIONS", "/v1/layers", {"headers": PREFLIGHT}),
+    "a preflight of another origin": (
+        400, "OPTIONS", "/v1/layers", {"headers": {**PREFLIGHT, "Origin": "https://evil.example"}}
+    ),
+    "a malformed request": (400, "POST", "/v1/layers", {"content": b"{", "headers": KIND}),
+    "an unknown host": (400, "GET", "/v1/layers", {"headers": {"Host": "evil.example"}}),
+    "a stranger": (401, "GET", "/v1/layers", {"headers": {"Authorization": ""}}),
+    "a missing object": (404, "GET", "/v1/customers/77", {}),
+    "an unknown address": (404, "GET", "/nowhere", {}),
+    "an unknown asset": (404, "GET", "/assets/nothing.js", {}),
+    "another method": (405, "DELETE", "/v1/layers", {}),
+    "another method on the page": (405, "POST", "/", {}),
+    "too large a body": (
+        413, "POST", "/v1/customers", {"content": b" " * (2 * 2**20 + 1), "headers": KIND}
+    ),
+    "too long an address": (414, "GET", "/v1/layers?" + "x" * 9000, {}),
+    "another kind of body": (415, "POST", "/v1/layers", {"content": b"{}"}),
+    "invalid input": (422, "POST", "/v1/customers", {"json": {}}),
+}  # fmt: skip
+
+
+def _of_safe(headers: httpx.Headers) -> dict[str, str | None]:
+    return {name: headers.get(name) for name in SAFE}
+
+
+@pytest.fixture
+def page_folder(tmp_path: Path) -> Path:
+    """A folder as `make setup` builds it, with a page and one file that never changes."""
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<!doctype html><title>page</title>")
+    (tmp_path / "assets" / "index-Bq1.js").write_text("0")
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_ANSWER)
+async def test_an_answer_of_any_kind_has_its_safe_headers(
+    settings: Settings, database: Database, page_folder: Path, kind: str
+) -> None:
+    status, method, path, asked = KINDS_OF_ANSWER[kind]
+    async with database.writing() as session:
+        key = await create_key(session, "k", "planner")
+    headers = {"Authorization": f"Bearer {key}", **asked.get("headers", {})}
+
+    changes = {"auth": "on", "cors_origins": (ORIGIN,), "allowed_hosts": ("localhost",)}
+    async with _client(settings, web_folder=page_folder, **changes) as client:
+        await client.post("/v1/customers", json=BODY, headers={"Authorization": f"Bearer {key}"})
+        answer = await client.request(method, path, **{**asked, "headers": headers})
+
+    assert answer.status_code == status, answer.text
+    assert _of_safe(answer.headers) == SAFE
+    assert answer.headers["Content-Security-Policy"] == NO_CONTENT
+    may_be_kept = "tile" in kind
+    assert ("no-store" in answer.headers["Cache-Control"]) != may_be_kept
+    assert "public" not in answer.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/index-Bq1.js"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_the_page_and_its_files_have_safe_headers_and_the_page_s_policy(
+    settings: Settings, page_folder: Path, path: str, method: str
+) -> None:
+    async with _client(settings, auth="on", web_folder=page_folder) as client:
+        answer = await client.request(method, path)
+        known = await client.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+
+    assert (answer.status_code, known.status_code) == (200, 304)
+    for headers in (answer.headers, known.headers):
+        assert _of_safe(headers) == SAFE
+        assert headers["Content-Security-Policy"] == CONTENT_POLICY
+        assert "no-store" not in headers["Cache-Control"]
+
+
+def test_the_page_s_policy_allows_scripts_and_styles_from_here_only() -> None:
+    rules = {name: sources for name, *sources in map(str.split, CONTENT_POLICY.split(";"))}
+
+    for kind in ("script-src", "script-src-elem", "script-src-attr", "style-src"):
+        assert rules.get(kind, rules["default-src"]) == ["'self'"], kind
+    for kind in ("object-src", "base-uri", "form-action", "frame-ancestors"):
+        assert rules[kind] == ["'none'"], kind
+    assert "unsafe" not in CONTENT_POLICY
+    assert "http" not in CONTENT_POLICY
 
 
 async def test_an_error_of_ours_has_the_safe_headers_and_is_read_by_other_origins(
