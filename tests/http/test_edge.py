@@ -320,6 +320,31 @@ def test_a_setting_that_would_open_too_much_stops_the_start(
     assert [fault.pointer for fault in caught.value.faults if name in (fault.pointer or "")]
 
 
+MIB = 2**20
+# What takes a body with geometry, or with thousands of places; all others take less.
+TAKES_MORE = ("plans", "geofences", "geofences:import", "territories/at:batch", "search/polygon")
+
+
+@pytest.mark.parametrize(
+    ("path", "largest"),
+    [
+        *((path, 2 * MIB) for path in ("customers", "reps", "layers", "api-keys")),
+        *((path, 8 * MIB) for path in TAKES_MORE),
+    ],
+)
+async def test_a_body_may_be_as_large_as_promised_and_no_larger(
+    client: httpx.AsyncClient, path: str, largest: int
+) -> None:
+    statuses = []
+    for size in (largest, largest + 1):
+        body = b'"' + b" " * (size - 2) + b'"'
+        answer = await client.post(f"/v1/{path}", content=body, headers=KIND)
+        statuses.append(answer.status_code)
+
+    # The largest is read, and found to be no object.
+    assert statuses == [422, 413]
+
+
 async def test_an_endless_address_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/customers", params={"tag": ["x" * 100] * 100})
 
@@ -511,6 +536,68 @@ def test_an_upload_may_last_while_it_flows(
         )  # fmt: skip
 
     assert answer.status_code == 202, answer.text
+
+
+# Strangers and proxies
+
+
+@pytest.fixture(scope="module")
+def closed_door(settings: Settings) -> Iterator[int]:
+    """The port of a server that asks everybody for a credential."""
+    with server(settings, BAILIWICK_AUTH="on") as (_, address):
+        yield int(address.rpartition(":")[2])
+
+
+@pytest.mark.parametrize(
+    ("length", "statuses"),
+    [
+        (f"Content-Length: {3 * MIB}", (b"401", b"413")),
+        ("Content-Length: 100", (b"401",)),
+        ("Transfer-Encoding: chunked", (b"401",)),
+    ],
+)
+def test_the_body_of_a_stranger_is_not_even_waited_for(
+    closed_door: int, length: str, statuses: tuple[bytes, ...]
+) -> None:
+    head = f"POST /v1/customers HTTP/1.1\r\nHost: localhost\r\n{length}\r\n"
+    kind = "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
+
+    with socket.create_connection(("127.0.0.1", closed_door), timeout=5) as connection:
+        connection.sendall((head + kind).encode())
+        answer = connection.recv(65536)
+
+    # Who reads a body says "100 Continue" before.
+    version, status, *_ = answer.split()
+    assert version == b"HTTP/1.1"
+    assert status in statuses, answer
+
+
+@pytest.mark.parametrize(
+    ("trusted", "is_believed"), [(None, False), ("10.9.8.7", False), ("127.0.0.1", True)]
+)
+async def test_what_is_forwarded_is_believed_of_named_proxies_only(
+    settings: Settings, database: Database, trusted: str | None, is_believed: bool
+) -> None:
+    async with database.writing() as session:
+        key = await create_key(session, "k", "planner")
+    # What the server would read by itself must not count.
+    named = {"FORWARDED_ALLOW_IPS": "*", "BAILIWICK_RATE_REFUSED": "2/minute"}
+    if trusted is not None:
+        named["BAILIWICK_TRUSTED_PROXIES"] = trusted
+
+    with server(settings, BAILIWICK_AUTH="on", **named) as (_, address):
+        forwarded = {"Authorization": f"Bearer {key}", "X-Forwarded-Proto": "https"}
+        described = httpx.get(f"{address}/v1/tiles/customers.json", headers=forwarded).json()
+        # Strangers are counted by their address.
+        strangers = [
+            httpx.get(f"{address}/v1/layers", headers={"X-Forwarded-For": f"192.0.2.{n}"})
+            for n in range(6)
+        ]
+
+    scheme = "https" if is_believed else "http"
+    assert described["tiles"][0].startswith(f"{scheme}://127.0.0.1")
+    refused = {answer.status_code for answer in strangers}
+    assert refused == ({401} if is_believed else {401, 429})
 
 
 # Metrics
