@@ -1,6 +1,8 @@
 """Who may do what, and who sees which customers."""
 
 import asyncio
+import base64
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,10 +14,11 @@ from sqlalchemy.dialects.postgresql import Range
 from app.activity import fold
 from app.auth import create_key, revoke_key
 from app.db.session import Database
-from app.db.tables import CustomerOverride, TerritoryOwner
+from app.db.tables import Base, CustomerOverride, TerritoryOwner
 from app.errors import NotFound
 from app.settings import Settings
 from tests.auth.clients import ClientAs
+from tests.db.databases import owner
 from tests.ground import ALWAYS, BEIJING, PAST, SHANGHAI, TOKYO, TOMORROW, put_in_force
 from tests.search.crowd import add_customers
 
@@ -153,13 +156,41 @@ async def test_revoking_a_key_that_does_not_exist_says_so(database: Database) ->
             await revoke_key(session, "abc")
 
 
-async def test_the_secret_of_a_key_is_not_stored(database: Database) -> None:
-    async with database.writing() as session:
-        key = await create_key(session, "k", "admin")
-        connection = await session.connection()
-        stored = (await connection.exec_driver_sql("SELECT api_key::text FROM api_key")).scalar()
+async def test_the_secret_of_a_key_is_not_stored(
+    admin: httpx.AsyncClient, settings: Settings
+) -> None:
+    made = (await admin.post("/v1/api-keys", json={"name": "k", "role": "viewer"})).json()
+    used = await admin.get("/v1/layers", headers={"Authorization": f"Bearer {made['key']}"})
+    secret = made["key"].split("_", 2)[2]
+    raw = base64.urlsafe_b64decode(secret + "=")
 
-    assert key.rpartition("_")[2] not in str(stored)
+    with owner(settings) as connection:
+        stored = connection.execute(
+            "SELECT sha256 FROM api_key WHERE prefix = %s", (made["api_key"]["prefix"],)
+        ).fetchall()
+        rows = [
+            row
+            for table in Base.metadata.tables
+            for (row,) in connection.execute(f"SELECT t::text FROM {table} AS t".encode())
+        ]
+
+    assert used.status_code == 200
+    assert len(raw) == 32
+    assert stored == [(hashlib.sha256(secret.encode()).digest(),)]
+    text = "\n".join(rows)
+    assert made["api_key"]["prefix"] in text, "what is looked for would be found"
+    for form in (secret, raw.hex(), secret.encode().hex()):
+        assert form not in text
+
+
+async def test_no_two_keys_share_a_secret(database: Database) -> None:
+    async with database.writing() as session:
+        keys = [await create_key(session, "k", "viewer") for _ in range(20)]
+
+    secrets = [base64.urlsafe_b64decode(key.split("_", 2)[2] + "=") for key in keys]
+    assert len(set(secrets)) == 20
+    # Each byte is drawn, none is always the same.
+    assert all(len(set(column)) > 1 for column in zip(*secrets, strict=True))
 
 
 async def test_with_authentication_off_no_key_is_needed(client: httpx.AsyncClient) -> None:

@@ -1,5 +1,6 @@
 """Every change is written down: who, when, what, before and after; and nothing un-writes it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -8,11 +9,13 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from app.db.access import Access
-from app.db.session import Database
+from app.db.session import Acting, Database
+from app.db.tables import Base
 from app.settings import Settings
 from tests.auth.clients import ClientAs
 from tests.auth.world import make_world
 from tests.conftest import ANY_VERSION, Drain
+from tests.db.databases import owner
 
 BODY = {"external_id": "C1", "name": "Riverside Clinic", "lon": 121.49, "lat": 31.24}
 
@@ -140,6 +143,152 @@ async def test_a_publication_names_who_published_as_the_audit_does(
         admin, entity="publication", actor=answer.json()["published_by"], action="insert"
     )
     assert event["after"]["published_by"] == event["actor"]
+
+
+# Which changes are written down
+
+# Tables whose changes are no event, and why nothing people own is lost by that.
+NOT_AUDITED = {
+    "activity_cell": "sums of customers",
+    "activity_delta": "changes of these sums, on their way",
+    "artifact": "what a run made of a plan, and makes again",
+    "audit_event": "the audit itself",
+    "data_change": "counts of changes",
+    "data_generation": "counts of changes",
+    "geofence_cell": "cells under a fence, whose outline is written down",
+    "heat_state": "the day that sums stand at",
+    "idempotency_key": "answers kept for a day",
+    "import_fault": "the report of a run",
+    "measure_snapshot": "sums of customers by month",
+    "plan_cell": "the alignment of a plan, unpacked",
+    "plan_certificate": "made with its plan",
+    "plan_front": "made by a run",
+    "plan_front_point": "made by a run",
+    "run_event": "what a run told: a log of its own",
+    "set_aside_index": "indexes while an import goes on",
+    "upload": "the file of a run, whose coming is written down",
+    "upload_chunk": "the file of a run, whose coming is written down",
+}
+# Of tables that are audited: what is no event of its own.
+TOLD_OTHERWISE = {
+    ("territory", "INSERT"): "comes with its plan",
+    ("territory", "DELETE"): "goes with its plan",
+    ("run", "DELETE"): "the service removes none",
+}
+# Rows that the trigger looks at, where these are not all.
+NOT_BULK = "NOT is_bulk()"
+ONLY_WHEN = {
+    ("customer", "INSERT"): NOT_BULK,
+    ("rep", "INSERT"): NOT_BULK,
+    ("customer", "UPDATE"): "old.version IS DISTINCT FROM new.version",
+    ("run", "UPDATE"): (
+        "(old.cancel_requested IS DISTINCT FROM new.cancel_requested)"
+        " OR ((old.state = 'queued'::text) AND (new.state = 'cancelled'::text))"
+    ),
+}
+AUDITING = """
+    -- Triggers that write the audit for each row, whichever of its columns has changed.
+    SELECT relname, event,
+        coalesce(substring(pg_get_triggerdef(trigger.oid) FROM 'WHEN \\(\\((.*)\\)\\) EXECUTE'), '')
+    FROM pg_trigger AS trigger
+    JOIN pg_class ON pg_class.oid = tgrelid
+    JOIN (VALUES ('INSERT', 4), ('DELETE', 8), ('UPDATE', 16)) AS events (event, bit)
+        ON tgtype & bit <> 0
+    WHERE tgfoid = 'public.record_audit()'::regprocedure AND tgenabled = 'O' AND tgtype & 1 = 1
+        AND tgattr = ''
+"""
+
+
+def _expected_triggers() -> Iterator[tuple[str, str, str]]:
+    for table in Base.metadata.tables.keys() - NOT_AUDITED.keys():
+        for event in ("INSERT", "UPDATE", "DELETE"):
+            if (table, event) not in TOLD_OTHERWISE:
+                condition = ONLY_WHEN.get((table, event), "")
+                yield table, event, condition
+
+
+def test_every_table_of_what_people_own_writes_its_changes_down(settings: Settings) -> None:
+    with owner(settings) as connection:
+        found = connection.execute(AUDITING.encode()).fetchall()
+
+    assert NOT_AUDITED.keys() <= Base.metadata.tables.keys()
+    assert sorted(found) == sorted(_expected_triggers())
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "before", "after"),
+    [
+        ("customer", "name = 'N', version = 2", {"name": "OWN customer", "version": 1},
+         {"name": "N", "version": 2}),
+        ("rep", "name = 'N', fte = 0.5", {"name": "OWN head", "fte": 1}, {"name": "N", "fte": 0.5}),
+        ("layer", "name = 'N'", {"name": "sales"}, {"name": "N"}),
+        ("plan", "name = 'N'", {"name": "plan"}, {"name": "N"}),
+        ("territory", "name = 'N'", {"name": "T01"}, {"name": "N"}),
+        ("geofence", "name = 'N'", {"name": "one"}, {"name": "N"}),
+        ("api_key", "role = 'admin'", {"role": "viewer"}, {"role": "admin"}),
+        ("publication", "published_by = 'N'", {"published_by": "me"}, {"published_by": "N"}),
+        ("territory_owner", "rep_id = 3", {"rep_id": 2}, {"rep_id": 3}),
+        ("customer_override", "territory_code = 'T02'", {"territory_code": "T01"},
+         {"territory_code": "T02"}),
+        ("run", "cancel_requested = true", {"cancel_requested": False}, {"cancel_requested": True}),
+    ],
+)  # fmt: skip
+async def test_whatever_people_own_tells_who_changed_it_and_how(
+    client: httpx.AsyncClient, database: Database, table: str, change: str,
+    before: dict[str, Any], after: dict[str, Any],
+) -> None:  # fmt: skip
+    await make_world(database)
+    await _execute(database, NAMED_ACCOUNT)
+
+    async with database.writing(Acting("key:0 (Lin Mei)", "planner", "my-request")) as session:
+        changed = f"UPDATE {table} SET {change} WHERE id = (SELECT min(id) FROM {table})"
+        await session.execute(text(changed))
+
+    (event,) = await _events(client, actor="key:0 (Lin Mei)")
+    assert (event["entity"], event["action"]) == (table, "update")
+    assert (event["role"], event["request_id"]) == ("planner", "my-request")
+    assert (event["before"], event["after"]) == (before, after)
+
+
+NAMED_ACCOUNT = """
+    INSERT INTO customer_override (layer_id, customer_id, territory_code, during, reason)
+    SELECT 1, min(id), 'T01', tstzrange(now(), NULL), 'asked' FROM customer
+"""
+
+
+@pytest.mark.parametrize(
+    ("entity", "method", "address", "body", "before", "after"),
+    [
+        ("rep", "PATCH", "/v1/reps/{rep_id}", {"fte": 0.5}, {"fte": 1}, {"fte": 0.5}),
+        ("geofence", "PATCH", "/v1/geofences/{geofence_id}", {"name": "N"}, {"name": "one"},
+         {"name": "N"}),
+        ("geofence", "DELETE", "/v1/geofences/{geofence_id}", None, {"name": "one"}, None),
+        ("layer", "POST", "/v1/layers", {"name": "new"}, None, {"name": "new"}),
+        ("api_key", "POST", "/v1/api-keys", {"name": "N", "role": "viewer"}, None, {"name": "N"}),
+    ],
+)  # fmt: skip
+async def test_a_request_that_changes_something_is_told_by_its_caller_and_id(
+    client_as: ClientAs, database: Database, entity: str, method: str, address: str, body: Any,
+    before: dict[str, Any] | None, after: dict[str, Any] | None,
+) -> None:  # fmt: skip
+    world = await make_world(database)
+    admin = await client_as("admin")
+    prefix = admin.headers["Authorization"].split("_")[1]
+
+    answer = await admin.request(
+        method, address.format(**world.own), json=body,
+        headers={**ANY_VERSION, "X-Request-ID": "my-request"},
+    )  # fmt: skip
+
+    assert answer.is_success, answer.text
+    (event,) = await _events(admin, entity=entity, actor=f"key:{prefix} (a admin)")
+    assert (event["role"], event["request_id"]) == ("admin", "my-request")
+    for told, expected in ((event["before"], before), (event["after"], after)):
+        assert (told is None) == (expected is None)
+        assert {**(told or {}), **(expected or {})} == (told or {})
+
+
+# What nobody can do to it
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,10 +15,12 @@ from app.db.session import Database
 from app.settings import Settings
 from tests.auth.clients import ClientAs, clients_of
 from tests.auth.rows import ALL, LIMITED, MATRIX, OPEN, TILE, Row
-from tests.auth.world import TELLING, make_world
+from tests.auth.world import MISSING, TELLING, make_world
 from tests.conftest import ANY_VERSION, remove_all_rows
 
 ROLES = (None, *sorted(ALL))
+# Ids of no object, under whatever name.
+NOWHERE: defaultdict[str, int] = defaultdict(lambda: MISSING)
 OBJECTS = ("missing", "foreign", "own")
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -99,6 +102,23 @@ async def test_each_role_may_do_what_its_row_says_and_nothing_else(
             if answer.status_code in (401, 403, 404):
                 assert b"FOREIGN" not in answer.content
             _check_words(row, role, answer)
+
+
+async def test_of_a_stranger_s_request_nothing_else_is_looked_at(client_as: ClientAs) -> None:
+    stranger = await client_as(None)
+    kind = {"Content-Type": "application/json"}
+
+    for operation, row in MATRIX.items():
+        address = row.address.format_map(NOWHERE)
+        strange = f"{address}{'&' if '?' in address else '?'}no_such=1"
+        for answer in (
+            await stranger.request(row.method, address, content=b'{"a": NaN', headers=kind),
+            await stranger.request(row.method, address, content=b"text"),
+            await stranger.request(row.method, strange),
+        ):
+            assert answer.status_code == 401, (operation, answer.text)
+            assert answer.headers["WWW-Authenticate"] == "Bearer", operation
+            assert answer.json()["errors"] == [], "nothing is told of what else is wrong"
 
 
 def _check_words(row: Row, role: str | None, answer: httpx.Response) -> None:

@@ -13,6 +13,7 @@ from app.db.access import Access
 from app.db.cluster import ADMIN_ROLE, APPLICATION_ROLE, OGC_ROLE, OWNER_ROLE, Cluster
 from app.db.migrate import upgrade
 from app.settings import Settings
+from tests.jobs.processes import environment
 
 NewDatabase = Callable[..., Settings]
 
@@ -110,6 +111,20 @@ def new_database(settings: Settings) -> Iterator[NewDatabase]:
     with admin(settings) as connection:
         for name in names:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def urls_of(settings: Settings) -> dict[str, str]:
+    """Return the variables by which a process finds the database."""
+    urls = {
+        "DATABASE_URL": settings.database_url,
+        "OWNER_DATABASE_URL": settings.owner_database_url,
+    }
+    return {f"BAILIWICK_{name}": url.get_secret_value() for name, url in urls.items() if url}
+
+
+def environment_of(settings: Settings, **more: str) -> dict[str, str]:
+    """Return the surroundings of a process on the database."""
+    return environment(settings, **urls_of(settings), **more)
 
 
 def admin(settings: Settings, database: str = "postgres") -> psycopg.Connection:

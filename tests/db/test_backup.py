@@ -36,12 +36,14 @@ from tests.db.databases import (
     NewDatabase,
     contents,
     definitions,
+    environment_of,
     new_database,
     owner,
     programs_of_path,
     sequences,
+    urls_of,
 )
-from tests.jobs.processes import environment, server, worker
+from tests.jobs.processes import server, worker
 from tests.plans.conftest import customers, design_plan
 
 __all__ = ["customers", "design_plan", "new_database"]
@@ -72,6 +74,16 @@ if [[ "$*" == *--section=data* ]]; then
     echo $$ > "$0.unfinished"; mv "$0.unfinished" "$0.pid"
     exec >&-
     exec sleep 60
+fi
+exec "$REAL" "$@"
+"""
+
+
+# Everything is dropped and made anew by then, and no row is back yet.
+WAIT_IN_THE_MIDDLE = """
+if [[ "$*" == *--section=data* ]]; then
+    touch "$0.waits"
+    for _ in {1..600}; do [[ -e "$0.goes_on" ]] && break; sleep 0.05; done
 fi
 exec "$REAL" "$@"
 """
@@ -246,7 +258,7 @@ def test_a_killed_backup_never_looks_finished(filled: Settings, tmp_path: Path) 
         # What the backup waits for.
         connection.execute("LOCK TABLE rep IN ACCESS EXCLUSIVE MODE")
         command = [sys.executable, "-m", "app.cli", "db", "backup", str(tmp_path / "backup")]
-        running = subprocess.Popen(command, env=_environment(filled))
+        running = subprocess.Popen(command, env=environment_of(filled))
         _until(lambda: any(tmp_path.iterdir()))
         running.kill()
         running.wait()
@@ -424,7 +436,7 @@ def test_a_killed_restore_leaves_the_old_data(filled: Settings, tmp_path: Path) 
     path = f"{folder}:{os.environ['PATH']}"
     command = [sys.executable, "-m", "app.cli", "db", "restore", "--force"]
     running = subprocess.Popen(
-        [*command, str(tmp_path / "backup")], env=_environment(filled, PATH=path)
+        [*command, str(tmp_path / "backup")], env=environment_of(filled, PATH=path)
     )
     _until((folder / "pg_restore.pid").exists)
     running.kill()
@@ -438,13 +450,10 @@ def test_running_processes_go_on_by_themselves_after_a_restore(
     new_database: NewDatabase, tmp_path: Path
 ) -> None:
     made = new_database()
-    urls = {
-        "BAILIWICK_DATABASE_URL": made.database_url.get_secret_value() if made.database_url else "",
-        "BAILIWICK_STALLED_AFTER_S": "3",
-    }
+    told = {**urls_of(made), "BAILIWICK_STALLED_AFTER_S": "3"}
     with (
-        server(made, **urls) as (api, address),
-        worker(made, **urls) as working,
+        server(made, **told) as (api, address),
+        worker(made, **told) as working,
     ):
         with httpx.Client(base_url=address, timeout=20) as client:
             # More than once: the driver prepares what it has seen five times.
@@ -470,6 +479,38 @@ def test_running_processes_go_on_by_themselves_after_a_restore(
             assert client.get(run).json()["attempts"] in (2, 3)
         assert api.poll() is None
         assert working.poll() is None
+
+
+def test_while_a_restore_goes_on_requests_are_answered_503_and_afterwards_as_ever(
+    filled: Settings, tmp_path: Path
+) -> None:
+    save(filled, tmp_path / "backup")
+    folder = programs_of_path(tmp_path / "bin", WAIT_IN_THE_MIDDLE)
+    restoring = environment_of(filled, PATH=f"{folder}:{os.environ['PATH']}")
+    command = [sys.executable, "-m", "app.cli", "db", "restore", "--force"]
+
+    with (
+        server(filled, **urls_of(filled), BAILIWICK_STATEMENT_TIMEOUT_S="1") as (api, address),
+        httpx.Client(base_url=address, timeout=20) as client,
+    ):
+        before = client.get("/v1/reps")
+        with subprocess.Popen([*command, tmp_path / "backup"], env=restoring) as running:
+            _until((folder / "pg_restore.waits").exists)
+            meanwhile = [
+                client.get("/v1/reps"), client.get("/v1/layers"), client.get("/readyz"),
+                client.post("/v1/layers", json={"name": "new"}),
+            ]  # fmt: skip
+            alive = client.get("/livez")
+            (folder / "pg_restore.goes_on").touch()
+        _until(lambda: client.get("/readyz").is_success)
+        afterwards, written = client.get("/v1/reps"), client.post("/v1/layers", json={"name": "x"})
+        assert api.poll() is None
+
+    assert running.returncode == 0
+    assert [answer.status_code for answer in meanwhile] == [503] * 4
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in meanwhile)
+    assert before.status_code == alive.status_code == 200
+    assert (afterwards.content, written.status_code) == (before.content, 201)
 
 
 def _rounded(answers: dict[str, tuple[int, bytes]]) -> dict[str, tuple[int, bytes]]:
@@ -518,18 +559,9 @@ def test_the_commands_say_what_they_did_to_people_and_to_scripts(
 
 
 def _command(settings: Settings, *words: str) -> str:
-    done = CliRunner().invoke(commands, words, env=_environment(settings))
+    done = CliRunner().invoke(commands, words, env=environment_of(settings))
     assert done.exit_code == 0, done.output
     return done.stdout
-
-
-def _environment(settings: Settings, **more: str) -> dict[str, str]:
-    urls = {
-        "DATABASE_URL": settings.database_url,
-        "OWNER_DATABASE_URL": settings.owner_database_url,
-    }
-    given = {f"BAILIWICK_{name}": url.get_secret_value() for name, url in urls.items() if url}
-    return environment(settings, **given, **more)
 
 
 def _until(is_so: Callable[[], bool], seconds: float = 30) -> None:

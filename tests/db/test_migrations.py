@@ -1,6 +1,10 @@
 """Migrations there and back, with rows in every table."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import psycopg
 import pytest
@@ -10,9 +14,18 @@ from psycopg import sql
 from sqlalchemy import URL, NullPool, create_engine, make_url
 
 from app.db.cluster import ADMIN_ROLE, APPLICATION_ROLE, OWNER_ROLE, Cluster
-from app.db.migrate import _config, downgrade, newest_revision, upgrade
+from app.db.migrate import UPGRADE_LOCK, _config, downgrade, newest_revision, upgrade
 from app.db.tables import Base
 from app.settings import Settings
+from tests.db.databases import (
+    NewDatabase,
+    definitions,
+    environment_of,
+    new_database,
+    owner,
+)
+
+__all__ = ["new_database"]
 
 POINT = "ST_SetSRID(ST_MakePoint(121.47, 31.23), 4326)"
 AREA = "ST_Multi(ST_SetSRID(ST_MakeEnvelope(121, 31, 122, 32), {}))"
@@ -73,6 +86,11 @@ LATER_ROWS = (
 
 # The owner writes them for the application.
 RESERVED = ("audit_event", "set_aside_index")
+WAITING = """
+    -- Sessions that wait for the turn to upgrade this database.
+    SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted
+"""
 OURS = """
     -- Everything in the database that is neither PostgreSQL's nor an extension's.
     WITH ours AS (
@@ -183,6 +201,34 @@ def test_a_second_upgrade_changes_nothing(empty_url: URL) -> None:
 
     assert upgrade(empty_url, APPLICATION_ROLE) == newest_revision()
     assert _objects(empty_url) == once
+
+
+def test_two_upgrades_at_once_wait_for_each_other(new_database: NewDatabase) -> None:
+    made = new_database(revision=None)
+    command = [sys.executable, "-m", "app.cli", "db", "upgrade"]
+    with ExitStack() as running, owner(made) as connection:
+        # So that they meet: each has begun before either may go on.
+        connection.execute("SELECT pg_advisory_lock(%s)", (UPGRADE_LOCK,))
+        upgrades = [
+            running.enter_context(
+                subprocess.Popen(command, env=environment_of(made), stdout=subprocess.PIPE)
+            )
+            for _ in range(2)
+        ]
+        give_up = time.monotonic() + 30
+        while connection.execute(WAITING).fetchone() != (2,):
+            assert not any(upgrade.poll() for upgrade in upgrades), "one of them has failed"
+            assert time.monotonic() < give_up, "they do not wait for each other"
+            time.sleep(0.02)
+        connection.execute("SELECT pg_advisory_unlock(%s)", (UPGRADE_LOCK,))
+        said = [upgrade.communicate(timeout=30)[0] for upgrade in upgrades]
+
+    assert [upgrade.returncode for upgrade in upgrades] == [0, 0]
+    assert all(newest_revision().encode() in words for words in said)
+    with owner(made) as connection:
+        revisions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    assert revisions == [(newest_revision(),)]
+    assert definitions(made) == definitions(new_database())
 
 
 def test_a_failed_upgrade_leaves_the_database_as_it_was(empty_url: URL) -> None:

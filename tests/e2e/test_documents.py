@@ -2,12 +2,15 @@
 
 import re
 import subprocess
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from app.cli.processes import openapi_text
-from app.settings import Settings
+from app.main import BUILT_PAGE
+from app.settings import Settings, WorkSettings
 from tests.e2e.deployment import REPOSITORY, Deployment
 
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
@@ -82,11 +85,72 @@ def test_the_make_targets_of_the_readme_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_every_setting_is_documented() -> None:
-    text = (REPOSITORY / "docs/operations.md").read_text()
+# Defaults that a table tells in words, by the name of the setting: its words, and what they mean.
+IN_WORDS: dict[str, tuple[str, Any]] = {
+    "owner_database_url": ("as above", None),
+    # None stands for it, so that it is found from wherever a process is started.
+    "web_folder": ("web/dist", None),
+    "allowed_hosts": ("any; loopback with auth off", ()),
+    "public_url": ("from the request", None),
+    "max_upload_bytes": ("1 GiB", 2**30),
+    "max_body_bytes": ("8 MiB", 8 * 2**20),
+    "child_memory_bytes": ("4 GiB", 4 * 2**30),
+    "oidc_jwks_url": ("discovered", None),
+}
 
-    for name in Settings.model_fields:
-        assert f"BAILIWICK_{name.upper()}" in text, name
+
+def settings_table(document: str) -> dict[str, str]:
+    """Return the default of each setting that the table of a document names, as it is written."""
+    lines = (REPOSITORY / document).read_text().splitlines()
+    begin = next(n for n, line in enumerate(lines) if re.match(r"\| (variable|setting) \|", line))
+    told: dict[str, str] = {}
+    for line in takewhile(lambda line: line.startswith("|"), lines[begin + 2 :]):
+        names, defaults, _ = line.strip("|").split("|", 2)
+        for name, default in zip(names.split(", "), defaults.split(", "), strict=True):
+            assert name.strip(" `") not in told, f"{name} is told twice"
+            told[name.strip(" `")] = default.strip(" `")
+    return told
+
+
+def in_words(name: str, default: Any) -> str:
+    """Return how a table writes a default."""
+    words, meant = IN_WORDS.get(name, ("", ...))
+    if meant == default:
+        return words
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    if isinstance(default, float):
+        default = f"{default:.15g}"
+    return "none" if default in (None, "", {}) else str(default)
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    told = settings_table("docs/operations.md")
+
+    # The workload model has a table of its own.
+    assert told.pop("BAILIWICK_WORK__…") == ""
+    assert told == {
+        f"BAILIWICK_{name.upper()}": in_words(name, field.default)
+        for name, field in Settings.model_fields.items()
+        if name != "work"
+    }
+    assert REPOSITORY / "web/dist" == BUILT_PAGE
+
+
+def test_every_setting_of_the_workload_model_is_documented_with_its_default() -> None:
+    text = (REPOSITORY / "docs/workload.md").read_text()
+    # These have a table of their own.
+    classes = re.findall(r"^\| ([A-Z]) \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+
+    assert settings_table("docs/workload.md") == {
+        name: in_words(name, field.default)
+        for name, field in WorkSettings.model_fields.items()
+        if name not in ("classes", "default_class")
+    }
+    assert {name: (float(visits), float(minutes)) for name, visits, minutes in classes} == {
+        name: (service.visits_per_year, service.service_minutes)
+        for name, service in WorkSettings().classes.items()
+    }
 
 
 def test_the_committed_openapi_document_is_current() -> None:

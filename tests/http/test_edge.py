@@ -16,6 +16,7 @@ from app.auth import create_key
 from app.db.access import Access
 from app.db.session import Database
 from app.errors import SetupError
+from app.http.page import CONTENT_POLICY
 from app.main import create_app
 from app.settings import Settings, load_settings
 from tests.jobs.processes import server
@@ -97,6 +98,107 @@ async def test_every_answer_has_its_safe_headers(client: httpx.AsyncClient, path
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert headers["Cache-Control"] == "no-store"
     assert "Access-Control-Allow-Origin" not in headers
+
+
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+NO_CONTENT = "default-src 'none'; frame-ancestors 'none'"
+ORIGIN = "https://crm.example"
+PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
+# Of the customer in `BODY`.
+TILE = "/v1/tiles/customers/14/13721/6694.mvt"
+KIND = {"Content-Type": "application/json"}
+KINDS_OF_ANSWER: dict[str, tuple[int, str, str, dict[str, Any]]] = {
+    "data": (200, "GET", "/v1/layers", {}),
+    "data without its body": (200, "HEAD", "/v1/layers", {}),
+    "a tile": (200, "GET", TILE, {}),
+    "an empty tile": (204, "GET", "/v1/tiles/customers/14/0/0.mvt", {}),
+    "a tile that is known": (304, "GET", TILE, {"headers": {"If-None-Match": "*"}}),
+    "a preflight": (200, "OPTIONS", "/v1/layers", {"headers": PREFLIGHT}),
+    "a preflight of another origin": (
+        400, "OPTIONS", "/v1/layers", {"headers": {**PREFLIGHT, "Origin": "https://evil.example"}}
+    ),
+    "a malformed request": (400, "POST", "/v1/layers", {"content": b"{", "headers": KIND}),
+    "an unknown host": (400, "GET", "/v1/layers", {"headers": {"Host": "evil.example"}}),
+    "a stranger": (401, "GET", "/v1/layers", {"headers": {"Authorization": ""}}),
+    "a missing object": (404, "GET", "/v1/customers/77", {}),
+    "an unknown address": (404, "GET", "/nowhere", {}),
+    "an unknown asset": (404, "GET", "/assets/nothing.js", {}),
+    "another method": (405, "DELETE", "/v1/layers", {}),
+    "another method on the page": (405, "POST", "/", {}),
+    "too large a body": (
+        413, "POST", "/v1/customers", {"content": b" " * (2 * 2**20 + 1), "headers": KIND}
+    ),
+    "too long an address": (414, "GET", "/v1/layers?" + "x" * 9000, {}),
+    "another kind of body": (415, "POST", "/v1/layers", {"content": b"{}"}),
+    "invalid input": (422, "POST", "/v1/customers", {"json": {}}),
+}  # fmt: skip
+
+
+def _of_safe(headers: httpx.Headers) -> dict[str, str | None]:
+    return {name: headers.get(name) for name in SAFE}
+
+
+@pytest.fixture
+def page_folder(tmp_path: Path) -> Path:
+    """A folder as `make setup` builds it, with a page and one file that never changes."""
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<!doctype html><title>page</title>")
+    (tmp_path / "assets" / "index-Bq1.js").write_text("0")
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_ANSWER)
+async def test_an_answer_of_any_kind_has_its_safe_headers(
+    settings: Settings, database: Database, page_folder: Path, kind: str
+) -> None:
+    status, method, path, asked = KINDS_OF_ANSWER[kind]
+    async with database.writing() as session:
+        key = await create_key(session, "k", "planner")
+    headers = {"Authorization": f"Bearer {key}", **asked.get("headers", {})}
+
+    changes = {"auth": "on", "cors_origins": (ORIGIN,), "allowed_hosts": ("localhost",)}
+    async with _client(settings, web_folder=page_folder, **changes) as client:
+        await client.post("/v1/customers", json=BODY, headers={"Authorization": f"Bearer {key}"})
+        answer = await client.request(method, path, **{**asked, "headers": headers})
+
+    assert answer.status_code == status, answer.text
+    assert _of_safe(answer.headers) == SAFE
+    assert answer.headers["Content-Security-Policy"] == NO_CONTENT
+    may_be_kept = "tile" in kind
+    assert ("no-store" in answer.headers["Cache-Control"]) != may_be_kept
+    assert "public" not in answer.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/index-Bq1.js"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_the_page_and_its_files_have_safe_headers_and_the_page_s_policy(
+    settings: Settings, page_folder: Path, path: str, method: str
+) -> None:
+    async with _client(settings, auth="on", web_folder=page_folder) as client:
+        answer = await client.request(method, path)
+        known = await client.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+
+    assert (answer.status_code, known.status_code) == (200, 304)
+    for headers in (answer.headers, known.headers):
+        assert _of_safe(headers) == SAFE
+        assert headers["Content-Security-Policy"] == CONTENT_POLICY
+        assert "no-store" not in headers["Cache-Control"]
+
+
+def test_the_page_s_policy_allows_scripts_and_styles_from_here_only() -> None:
+    rules = {name: sources for name, *sources in map(str.split, CONTENT_POLICY.split(";"))}
+
+    for kind in ("script-src", "script-src-elem", "script-src-attr", "style-src"):
+        assert rules.get(kind, rules["default-src"]) == ["'self'"], kind
+    for kind in ("object-src", "base-uri", "form-action", "frame-ancestors"):
+        assert rules[kind] == ["'none'"], kind
+    assert "unsafe" not in CONTENT_POLICY
+    assert "http" not in CONTENT_POLICY
 
 
 async def test_an_error_of_ours_has_the_safe_headers_and_is_read_by_other_origins(
@@ -223,6 +325,31 @@ def test_a_setting_that_would_open_too_much_stops_the_start(
         load_settings()
 
     assert [fault.pointer for fault in caught.value.faults if name in (fault.pointer or "")]
+
+
+MIB = 2**20
+# What takes a body with geometry, or with thousands of places; all others take less.
+TAKES_MORE = ("plans", "geofences", "geofences:import", "territories/at:batch", "search/polygon")
+
+
+@pytest.mark.parametrize(
+    ("path", "largest"),
+    [
+        *((path, 2 * MIB) for path in ("customers", "reps", "layers", "api-keys")),
+        *((path, 8 * MIB) for path in TAKES_MORE),
+    ],
+)
+async def test_a_body_may_be_as_large_as_promised_and_no_larger(
+    client: httpx.AsyncClient, path: str, largest: int
+) -> None:
+    statuses = []
+    for size in (largest, largest + 1):
+        body = b'"' + b" " * (size - 2) + b'"'
+        answer = await client.post(f"/v1/{path}", content=body, headers=KIND)
+        statuses.append(answer.status_code)
+
+    # The largest is read, and found to be no object.
+    assert statuses == [422, 413]
 
 
 async def test_an_endless_address_is_refused(client: httpx.AsyncClient) -> None:
@@ -416,6 +543,68 @@ def test_an_upload_may_last_while_it_flows(
         )  # fmt: skip
 
     assert answer.status_code == 202, answer.text
+
+
+# Strangers and proxies
+
+
+@pytest.fixture(scope="module")
+def closed_door(settings: Settings) -> Iterator[int]:
+    """The port of a server that asks everybody for a credential."""
+    with server(settings, BAILIWICK_AUTH="on") as (_, address):
+        yield int(address.rpartition(":")[2])
+
+
+@pytest.mark.parametrize(
+    ("length", "statuses"),
+    [
+        (f"Content-Length: {3 * MIB}", (b"401", b"413")),
+        ("Content-Length: 100", (b"401",)),
+        ("Transfer-Encoding: chunked", (b"401",)),
+    ],
+)
+def test_the_body_of_a_stranger_is_not_even_waited_for(
+    closed_door: int, length: str, statuses: tuple[bytes, ...]
+) -> None:
+    head = f"POST /v1/customers HTTP/1.1\r\nHost: localhost\r\n{length}\r\n"
+    kind = "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
+
+    with socket.create_connection(("127.0.0.1", closed_door), timeout=5) as connection:
+        connection.sendall((head + kind).encode())
+        answer = connection.recv(65536)
+
+    # Who reads a body says "100 Continue" before.
+    version, status, *_ = answer.split()
+    assert version == b"HTTP/1.1"
+    assert status in statuses, answer
+
+
+@pytest.mark.parametrize(
+    ("trusted", "is_believed"), [(None, False), ("10.9.8.7", False), ("127.0.0.1", True)]
+)
+async def test_what_is_forwarded_is_believed_of_named_proxies_only(
+    settings: Settings, database: Database, trusted: str | None, is_believed: bool
+) -> None:
+    async with database.writing() as session:
+        key = await create_key(session, "k", "planner")
+    # What the server would read by itself must not count.
+    named = {"FORWARDED_ALLOW_IPS": "*", "BAILIWICK_RATE_REFUSED": "2/minute"}
+    if trusted is not None:
+        named["BAILIWICK_TRUSTED_PROXIES"] = trusted
+
+    with server(settings, BAILIWICK_AUTH="on", **named) as (_, address):
+        forwarded = {"Authorization": f"Bearer {key}", "X-Forwarded-Proto": "https"}
+        described = httpx.get(f"{address}/v1/tiles/customers.json", headers=forwarded).json()
+        # Strangers are counted by their address.
+        strangers = [
+            httpx.get(f"{address}/v1/layers", headers={"X-Forwarded-For": f"192.0.2.{n}"})
+            for n in range(6)
+        ]
+
+    scheme = "https" if is_believed else "http"
+    assert described["tiles"][0].startswith(f"{scheme}://127.0.0.1")
+    refused = {answer.status_code for answer in strangers}
+    assert refused == ({401} if is_believed else {401, 429})
 
 
 # Metrics

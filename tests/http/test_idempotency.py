@@ -14,7 +14,9 @@ from tests.auth.clients import ClientAs, clients_of
 from tests.conftest import Drain
 
 BODY = {"external_id": "C1", "name": "Riverside Clinic", "lon": 121.49, "lat": 31.24}
+AREA = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
+OTHER_KEY = {"Idempotency-Key": "other"}
 
 
 async def _count(client: httpx.AsyncClient, path: str = "/v1/customers") -> int:
@@ -37,8 +39,7 @@ async def test_the_same_request_gets_the_first_answer_and_is_done_once(
 
 
 async def test_twenty_at_once_are_done_once(client: httpx.AsyncClient) -> None:
-    area = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
-    body = {"name": "fence", "geometry": area}
+    body = {"name": "fence", "geometry": AREA}
 
     answers = await asyncio.gather(
         *(client.post("/v1/geofences", json=body, headers=KEY) for _ in range(20))
@@ -88,6 +89,30 @@ async def test_keys_of_two_callers_are_two_keys(client_as: ClientAs) -> None:
     ]
 
     assert [answer.status_code for answer in answers] == [201, 201]
+
+
+async def test_a_rotated_key_is_another_caller(client_as: ClientAs) -> None:
+    admin, old = await client_as("admin"), await client_as("planner")
+    fence = {"name": "fence", "geometry": AREA}
+    first = [
+        await old.post("/v1/customers", json=BODY, headers=KEY),
+        await old.post("/v1/geofences", json=fence, headers=OTHER_KEY),
+    ]
+    prefix = old.headers["Authorization"].split("_")[1]
+    rotation = await admin.post(f"/v1/api-keys/{prefix}:rotate", json={"overlap_s": 600})
+    new = {"Authorization": f"Bearer {rotation.json()['key']}"}
+
+    conflict = await old.post("/v1/customers", json=BODY, headers={**KEY, **new})
+    executed = await old.post("/v1/geofences", json=fence, headers={**OTHER_KEY, **new})
+    of_the_old = await old.post("/v1/customers", json=BODY, headers=KEY)
+
+    assert [answer.status_code for answer in first] == [201, 201]
+    assert (conflict.status_code, executed.status_code) == (409, 201)
+    assert executed.headers["Location"] != first[1].headers["Location"]
+    for answer in (conflict, executed):
+        assert "Idempotency-Replayed" not in answer.headers
+    assert of_the_old.content == first[0].content
+    assert of_the_old.headers["Idempotency-Replayed"] == "true"
 
 
 @pytest.mark.parametrize(

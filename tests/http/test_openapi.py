@@ -12,6 +12,17 @@ from fastapi.routing import APIRoute
 from app.main import create_app
 from app.settings import Settings
 
+# What `BAILIWICK_RATE_HEAVY` counts.
+HEAVY_OPERATIONS = {
+    "create_catchments",
+    "create_import",
+    "create_service_circles",
+    "design_plan",
+    "get_geofence_coverage",
+    "import_geofence_collection",
+    "make_plan_front",
+    "make_plan_pmtiles",
+}
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 
 
@@ -58,6 +69,16 @@ def test_every_operation_is_summarised_and_filed_under_one_tag(document: dict[st
         assert operation["summary"], (method, path)
         assert operation["description"], (method, path)
         assert len(operation["tags"]) == 1, (method, path)
+
+
+def test_operations_that_count_as_heavy_are_these(document: dict[str, Any]) -> None:
+    heavy = {
+        operation["operationId"]
+        for _, _, operation in _operations(document)
+        if operation.get("x-cost-class") == "heavy"
+    }
+
+    assert heavy == HEAVY_OPERATIONS
 
 
 def test_operation_ids_are_unique(document: dict[str, Any]) -> None:

@@ -1,12 +1,15 @@
 """ETags: unchanged answers cost nothing, and no change overwrites one that its author never saw."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from app.db.session import Database
 from app.http.merge_patch import merge
+from tests.auth.world import make_world
 
 BODY = {"name": "Riverside Clinic", "lon": 121.49, "lat": 31.24, "attributes": {"a": 1, "b": 2}}
 AREA = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
@@ -56,6 +59,37 @@ async def test_a_change_names_the_version_it_is_a_change_of(
     else:
         assert (await client.get(href)).status_code == 404
         assert (await send(**{"If-Match": "*"})).status_code == 404
+
+
+@pytest.mark.parametrize(("verb", "state"), [("publish", "published"), ("withdraw", "draft")])
+async def test_a_plan_comes_and_goes_by_the_version_that_was_seen(
+    client: httpx.AsyncClient, database: Database, verb: str, state: str
+) -> None:
+    href = f"/v1/plans/{(await make_world(database)).foreign['plan_id']}"
+    tomorrow = {"effective_from": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
+    if verb == "withdraw":
+        done = await client.post(f"{href}:publish", json=tomorrow, headers={"If-Match": "*"})
+        assert done.is_success, done.text
+    before = await client.get(href)
+    etag = before.headers["ETag"]
+
+    async def send(**headers: str) -> httpx.Response:
+        content = {"json": tomorrow} if verb == "publish" else {}
+        return await client.post(f"{href}:{verb}", headers=headers, **content)  # type: ignore[arg-type]
+
+    without, stale = await send(), await send(**{"If-Match": '"x"'})
+    assert (without.status_code, stale.status_code) == (428, 412)
+    assert without.json()["errors"][0]["pointer"] == "/header/If-Match"
+    assert etag in stale.json()["errors"][0]["detail"]
+    assert (await client.get(href)).content == before.content, "nothing has changed"
+
+    done = await send(**{"If-Match": etag})
+
+    assert done.is_success, done.text
+    after = await client.get(href)
+    assert after.json()["state"] == state != before.json()["state"]
+    assert after.headers["ETag"] != etag
+    assert (await send(**{"If-Match": etag})).status_code == 412
 
 
 @pytest.mark.parametrize(("address", "body"), {r[0]: r[:2] for r in RESOURCES}.values())

@@ -214,6 +214,16 @@ async def test_who_was_cut_off_goes_on_at_another_process_without_gap_or_repeat(
     assert [event.name for event in third].count("end") == 1
 
 
+async def test_no_proxy_is_to_keep_events_back(
+    http: httpx.AsyncClient, enqueued: Enqueue, address: str
+) -> None:
+    async with http.stream("GET", f"{address}/v1/runs/{await enqueued()}/events") as answer:
+        # nginx asks for this one, caches for the other.
+        assert answer.headers["X-Accel-Buffering"] == "no"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+
+
 async def test_a_run_that_is_over_tells_the_rest_and_ends_at_once(
     http: httpx.AsyncClient,
     database: Database,
