@@ -145,7 +145,7 @@ def test_every_setting_of_the_workload_model_is_documented_with_its_default() ->
     assert settings_table("docs/workload.md") == {
         name: in_words(name, field.default)
         for name, field in WorkSettings.model_fields.items()
-        if name not in ("classes", "default_class")
+        if name != "classes"
     }
     assert {name: (float(visits), float(minutes)) for name, visits, minutes in classes} == {
         name: (service.visits_per_year, service.service_minutes)
