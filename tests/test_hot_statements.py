@@ -16,7 +16,7 @@ from morecantile import Tile
 from sqlalchemy import create_engine, text
 
 from app.activity import fold, turn_day
-from app.activity.rollup import IS_EMPTY
+from app.activity.rollup import IS_STALE
 from app.db.access import Access
 from app.db.scope import EVERYTHING
 from app.db.session import Database
@@ -192,7 +192,7 @@ async def test_territories_are_found_by_the_cells_of_points(
 
 def without_first_look(sent: Sent) -> Sent:
     """Statements but the one that looks whether there is any row, and stops at the first."""
-    return [(said, values) for said, values in sent if said != str(IS_EMPTY)]
+    return [(said, values) for said, values in sent if said != str(IS_STALE)]
 
 
 async def test_a_fold_of_a_few_changes_reads_no_rollup_from_end_to_end(crowded: Database) -> None:

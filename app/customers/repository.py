@@ -27,6 +27,7 @@ from app.db.tables import Customer
 from app.errors import Conflict, Fault, NotFound
 from app.settings import WorkSettings
 from geo.cells import CUSTOMER_RESOLUTION, cell_from_point, cell_to_text
+from geo.distance import great_circle_m
 
 # What an upsert compares to tell a change from a repetition.
 CONTENT = (
@@ -204,7 +205,8 @@ async def _work_minutes(
         _optional([row.visits_per_year for row in rows]),
         np.zeros(len(rows), dtype=bool),
     )
-    distances = np.array([row.distance_m for row in rows], dtype=np.float64)
+    places = np.array([(row.lon, row.lat) for row in rows], dtype=np.float64).reshape(-1, 2)
+    distances = great_circle_m(body.lon, body.lat, places[:, 0], places[:, 1])
     # Without neighbours, or with none that is visited, every distance weighs the same.
     weights = weights + 1e-9
     mean_m = float((weights * distances).sum() / max(weights.sum(), 1e-9))
@@ -222,9 +224,16 @@ async def _neighbours(
     session: AnySession, limit: int, external_id: str, body: CustomerBody
 ) -> Sequence[Row[Any]]:
     here, anchor = geography(body.lon, body.lat), anchor_of(body.lon, body.lat)
-    distance = func.ST_Distance(Customer.geog, here)
+    # Along the sphere, as the workload model measures it.
+    distance = func.ST_Distance(Customer.geog, here, False)
     others = (
-        select(Customer.class_, Customer.visits_per_year, distance.label("distance_m"))
+        select(
+            Customer.class_,
+            Customer.visits_per_year,
+            func.ST_X(Customer.geom).label("lon"),
+            func.ST_Y(Customer.geom).label("lat"),
+            distance.label("distance_m"),
+        )
         .where(Customer.external_id != external_id, Customer.status != "inactive")
         .limit(limit)
     )
@@ -234,7 +243,7 @@ async def _neighbours(
         return rows
     # So many are near the anchor; those that are nearest here are no farther away.
     reach_m = max(row.distance_m for row in rows) + ROUNDING_M
-    nearest = others.where(func.ST_DWithin(Customer.geog, here, reach_m)).order_by(distance)
+    nearest = others.where(func.ST_DWithin(Customer.geog, here, reach_m, False)).order_by(distance)
     return (await session.execute(nearest)).all()
 
 

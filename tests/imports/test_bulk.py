@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from app.activity import fold
 from app.db.access import Access
 from app.db.session import Database
 from app.imports import bulk, job
@@ -22,6 +23,16 @@ DEFINITIONS = """
 """
 FILES = "SELECT indexrelid::bigint FROM pg_index WHERE indrelid = 'customer'::regclass ORDER BY 1"
 
+# Of every resolution that differs from its customers.
+SUMS = """
+    SELECT resolution FROM activity_cell GROUP BY resolution
+    HAVING (sum(customers), round(sum(work_minutes)), round(sum(potential)), sum(overdue)) <> (
+        SELECT count(*), round(sum(work_minutes)), round(sum(potential)),
+            count(*) FILTER (WHERE due_on < (SELECT day FROM heat_state))
+        FROM customer WHERE status <> 'inactive')
+    UNION ALL
+    SELECT 0 WHERE (SELECT count(DISTINCT resolution) FROM activity_cell) <> 8
+"""
 BROUGHT = """
     SELECT count(*) FROM customer
     JOIN audit_event ON entity = 'customer' AND entity_ids @> customer.id
@@ -83,6 +94,26 @@ async def test_a_first_import_that_fails_while_it_builds_leaves_everything_as_it
     assert state != "succeeded"
     assert [await looked_at(database, statement) for statement in (DEFINITIONS, FILES)] == before
     assert await looked_at(database, "SELECT count(*) FROM customer") == [0]
+
+
+async def test_the_sums_of_a_first_import_are_made_from_its_customers(
+    database: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def an_edit_comes_first(opened: Database) -> int:
+        async with opened.writing() as session:
+            await session.execute(text("UPDATE customer SET potential = 5 WHERE id % 2 = 0"))
+            await session.execute(text("DELETE FROM customer WHERE id % 7 = 0"))
+        return await fold(opened)
+
+    monkeypatch.setattr(job, "fold", an_edit_comes_first)
+    await imported(database, settings, write(tmp_path / "first.csv", 0))
+
+    assert await looked_at(database, "SELECT count(*) FROM activity_delta") == [0]
+    assert await looked_at(database, SUMS) == []
+    monkeypatch.undo()
+    monkeypatch.setattr(bulk, "MANY_ROWS", 100)
+    await imported(database, settings, write(tmp_path / "second.csv", 400))
+    assert await looked_at(database, SUMS) == [], "later changes are counted again"
 
 
 async def test_a_later_import_keeps_the_indexes(

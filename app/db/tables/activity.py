@@ -69,7 +69,8 @@ class HeatState(Base):
 
     `day` is the local date before which a visit must have been due to be overdue, for changes from
     now on; `folded_day` the one that `activity_cell` shows. `generation` counts the folds that
-    changed something, the latest of which holds everything committed before `folded_at`.
+    changed something, the latest of which holds everything committed before `folded_at`. A next one
+    makes stale sums anew from the customers.
     """
 
     __tablename__ = "heat_state"
@@ -80,3 +81,4 @@ class HeatState(Base):
     folded_day: Mapped[date | None]
     generation: Mapped[BigInt] = mapped_column(server_default="0")
     folded_at: Mapped[datetime | None]
+    is_stale: Mapped[bool] = mapped_column(server_default="false")
