@@ -33,6 +33,9 @@ SOUND = (
     """INSERT INTO api_key (name, prefix, sha256, role) VALUES ('k', 'p', 'x', 'admin')""",
     """INSERT INTO jobs.procrastinate_workers DEFAULT VALUES""",
 )
+STALE = """
+    INSERT INTO heat_state (is_stale) VALUES (true) ON CONFLICT (id) DO UPDATE SET is_stale = true
+"""
 IN_PLAN = "DELETE FROM plan_cell WHERE cell = (SELECT min(cell) FROM plan_cell)"
 RUN = "INSERT INTO run (kind, parameters, requested_by, {}) VALUES ('import', '{{}}', 'x', {})"
 TEMPORARY_TO_OGC = """
@@ -108,6 +111,7 @@ BROKEN = [
     ("owner", f"UPDATE customer SET cell = {CELL} - 512", "cells", "failed", "1 of 1 customers"),
     ("owner", "UPDATE activity_delta SET work_minutes = 7", "sums", "failed", "1 cells differ"),
     ("owner", "DELETE FROM activity_delta", "sums", "failed", "1 cells differ"),
+    ("owner", STALE, "sums", "warning", "made anew"),
     ("owner", IN_PLAN, "plans", "failed", "has 1 of its 2 cells"),
 ]  # fmt: skip
 

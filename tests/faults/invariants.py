@@ -31,6 +31,10 @@ from tests.plans.checks import cells_by_territory, is_contiguous
 
 # Promised for a run whose worker died: taken up again, or failed with its reason.
 RESUMED_WITHIN_S = 45.0
+IS_FOLDED = """
+    SELECT NOT EXISTS (SELECT FROM activity_delta)
+        AND NOT EXISTS (SELECT FROM heat_state WHERE is_stale)
+"""
 ACTIVE = "SELECT count(*) FROM run WHERE state IN ('queued', 'running')"
 ROLLUP_DIFFERENCES = """
     -- The rollups as they are against the sums over the customers of now.
@@ -86,8 +90,7 @@ LIFELESS_RUNS = """
 def settle(site: Site, timeout_s: float = 240.0) -> None:
     """Wait until every run is over, all changes are folded and everybody rests."""
     wait_for(lambda: site.value(ACTIVE) == 0, timeout_s, "every run is over")
-    is_folded = "SELECT count(*) = 0 FROM activity_delta"
-    wait_for(lambda: site.value(is_folded), 30, "changes are folded")
+    wait_for(lambda: site.value(IS_FOLDED), 30, "changes are folded")
     wait_for(lambda: not computing_children(site), 10, "no child computes")
 
 
