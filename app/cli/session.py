@@ -1,6 +1,7 @@
 """What the commands share: a database, a run to wait for, output for people or for scripts."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -25,7 +26,9 @@ from app.worker import work
 
 T = TypeVar("T")
 
-console = Console()
+# Nothing is cut off for whoever reads from a pipe, which has no width of its own.
+WIDE = 240
+console = Console(width=None if sys.stdout.isatty() else WIDE)
 notes = Console(stderr=True)
 
 # Whoever has a shell on this machine; the system's account is the best name there is.

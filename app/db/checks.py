@@ -45,6 +45,7 @@ GRANTS = """
              AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))
     ORDER BY relname
 """
+MAY_STAGE = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
 OWNED = """
     SELECT count(*) FROM pg_class
     WHERE relnamespace IN ('public'::regnamespace, to_regnamespace('jobs'))
@@ -153,6 +154,11 @@ def role(connection: psycopg.Connection) -> Finding:
             "role", "warning", f"{name} owns the tables and could drop them or alter the audit",
             "give the owner's URL as BAILIWICK_OWNER_DATABASE_URL, another role's in DATABASE_URL",
         )  # fmt: skip
+    if not value(connection, MAY_STAGE):
+        return Finding(
+            "role", "failed", f"{name} may make no temporary tables, which imports need",
+            f"run as the database's owner: GRANT TEMPORARY ON DATABASE … TO {name};",
+        )  # fmt: skip
     missing, forging = names(connection, GRANTS), names(connection, FORGING)
     if missing or forging:
         seen = f"{name} lacks rights on {missing[0]}" if missing else f"{name} may {forging[0]}"
@@ -168,7 +174,10 @@ def ogc(connection: psycopg.Connection) -> Finding:
         return Finding("ogc", "warning", f"/ogc is off: there is no role {OGC_ROLE}", MAKE_ROLE)
     too_much, closed = names(connection, OGC_TOO_MUCH), names(connection, OGC_VIEWS_CLOSED)
     if too_much:
-        return Finding("ogc", "failed", f"{OGC_ROLE} {too_much[0]}", "take this right from it")
+        return Finding(
+            "ogc", "failed", f"{OGC_ROLE} {too_much[0]}",
+            "take this right from it, or from PUBLIC; for temporary tables see docs/operations.md",
+        )  # fmt: skip
     if closed:
         return Finding(
             "ogc", "failed", f"{OGC_ROLE} may not read {closed[0]}", "run: bailiwick db upgrade"

@@ -195,13 +195,12 @@ async def _merge(
     if kind is not CUSTOMERS:
         return await merge(session, kind, rows, *fields, settings), Work.UNKNOWN
     compute = _estimating(context, 0.6, 0.65)
-    is_first = await stage_work(session, settings, folder, compute)
-    async with loading(session, n_rows if is_first else 0, _indexing(context)) as is_alone:
+    known = await stage_work(session, settings, folder, compute)
+    n_new = n_rows if known is Work.WRITTEN else 0
+    async with loading(session, n_new, _indexing(context)) as is_alone:
         counts = await merge(session, kind, rows, *fields, settings, is_alone=is_alone)
-    if is_first:
-        return counts, Work.WRITTEN
-    only_adds = not (counts.updated or counts.unchanged)
-    return counts, Work.ESTIMATED if only_adds else Work.UNKNOWN
+    # Somebody may have written one of them meanwhile.
+    return counts, Work.UNKNOWN if counts.updated or counts.unchanged else known
 
 
 def _estimating(context: RunContext, start: float, end: float) -> Compute:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    ScalarSelect,
     Subquery,
     Table,
     cast,
@@ -117,7 +118,9 @@ async def merge(
     updates = _updates(target, statement.excluded, fields, kind, extras)
     if is_alone:
         await session.execute(statement)
-        new_ids = await session.scalar(select(_as_ranges(target.c.id)))
+        # Nobody else has had an id meanwhile, so all from the first to the last are of this file.
+        whole = func.int8range(func.min(target.c.id), func.max(target.c.id) + 1)
+        new_ids = await session.scalar(select(cast(func.int8multirange(whole), TEXT)))
         return Counts(await _n_rows(session, rows), 0, 0, new_ids)
     if updates:
         statement = statement.on_conflict_do_update(
@@ -210,10 +213,14 @@ def _differs(target: Any, updates: dict[str, Any]) -> ColumnElement[bool]:
     return stored.is_distinct_from(tuple_(*updates.values()))
 
 
-def _as_ranges(ids: Any, wanted: ColumnElement[bool] | None = None) -> ColumnElement[str]:
-    """Aggregate ids into the text of a multirange; those given out one after another are one."""
-    ranges = func.range_agg(func.int8range(ids, ids + 1))
-    return cast(ranges if wanted is None else ranges.filter(wanted), TEXT)
+def _as_ranges(ids: ColumnElement[int], wanted: ColumnElement[bool]) -> ScalarSelect[str]:
+    """Return wanted ids as the text of a multirange; such as follow one another are one range."""
+    # Their distance to their place in the order is the same for all of one range.
+    island = (ids - func.row_number().over(order_by=ids)).label("island")
+    placed = select(ids.label("id"), island).where(wanted).subquery()
+    first, last = func.min(placed.c.id), func.max(placed.c.id)
+    ranges = select(func.int8range(first, last + 1).label("ids")).group_by(placed.c.island)
+    return select(cast(func.range_agg(ranges.subquery().c.ids), TEXT)).scalar_subquery()
 
 
 async def _n_rows(session: AsyncSession, rows: Table) -> int:

@@ -15,6 +15,7 @@ from app.activity.work import INPUTS, Compute, copy_estimates, estimate
 from app.db.fixed_rows import FixedRows
 from app.db.session import WriteSession
 from app.settings import WorkSettings
+from app.workload.estimating import NO_VERSION
 
 ROWS = FixedRows(id="i8", work_minutes="f8")
 # Of no stored customer: they count from 1.
@@ -24,11 +25,13 @@ STAGED = f"""
     FROM staged_row
 """  # noqa: S608
 STORED = f"""
-    SELECT id, version, {INPUTS.format(row="customer", place="geom")} FROM customer
+    SELECT id, %s, {INPUTS.format(row="customer", place="geom")} FROM customer
     WHERE NOT EXISTS (SELECT FROM staged_row WHERE staged_row.external_id = customer.external_id)
 """  # noqa: S608
+ESTIMATED_TOO, NEIGHBOURS_ONLY = STORED % "version", STORED % NO_VERSION
 MAY_BE_IDLE = text("SET LOCAL idle_in_transaction_session_timeout = '15min'")
 ARE_THERE_ANY = text("SELECT EXISTS (SELECT FROM customer)")
+ARE_ALL_NEW = text("SELECT NOT EXISTS (SELECT FROM staged_row JOIN customer USING (external_id))")
 
 
 class Work(Enum):
@@ -43,16 +46,21 @@ class Work(Enum):
 
 async def stage_work(
     session: WriteSession, settings: WorkSettings, folder: Path, compute: Compute
-) -> bool:
-    """Fill `staged_work`; tell whether there is no other customer yet.
+) -> Work:
+    """Fill `staged_work`; return what will be known after the merge, if it only adds.
 
     The work of others, as it will be, stays in the folder (`app.activity.take_over`).
     """
     # The staged rows live in this transaction, so it stays open while millions are estimated.
     await session.execute(MAY_BE_IDLE)
-    is_first = not await session.scalar(ARE_THERE_ANY)
-    statement = STAGED if is_first else f"{STAGED} UNION ALL {STORED}"
+    if not await session.scalar(ARE_THERE_ANY):
+        known, others = Work.WRITTEN, ""
+    elif await session.scalar(ARE_ALL_NEW):
+        known, others = Work.ESTIMATED, f" UNION ALL {ESTIMATED_TOO}"
+    else:
+        known, others = Work.UNKNOWN, f" UNION ALL {NEIGHBOURS_ONLY}"
+    statement = STAGED + others
     await estimate(session, statement, settings, folder, compute)
     await copy_estimates(session, "staged_work", ROWS, folder, STAGED_VERSION)
     await session.execute(text("ANALYZE staged_work"))
-    return is_first
+    return known

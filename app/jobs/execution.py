@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from app.db.session import Database
-from app.errors import RunCancelled, ServiceError, StaleRun, Unavailable
+from app.errors import DiskFull, RunCancelled, ServiceError, StaleRun, Unavailable
 from app.jobs.runs import RunContext, claim, error_document
 from app.settings import Settings
 
@@ -21,6 +21,8 @@ BETWEEN_TRIES_S = 0.5
 # Between two tries of a run that the database would not serve: it may be the reason. Short enough
 # that a database which fails every few seconds lets it end, or be given up, within minutes.
 LONGEST_PAUSE_S = 8
+# A disk is not made room on within minutes.
+LONGEST_PAUSE_ON_FULL_DISK_S = 64
 
 
 async def execute(
@@ -51,10 +53,13 @@ async def _guard(context: RunContext, handler: Handler) -> None:
         log.info("run_released")
         await asyncio.shield(context.release())
         raise
-    except Unavailable:
+    except Unavailable as error:
         # Nobody's mistake, so it is no attempt.
-        log.warning("run_interrupted")
-        await _release_when_back(context)
+        log.warning("run_interrupted", code=error.code)
+        is_full = isinstance(error, DiskFull)
+        await _release_when_back(
+            context, LONGEST_PAUSE_ON_FULL_DISK_S if is_full else LONGEST_PAUSE_S
+        )
     except ServiceError as error:
         log.info("run_refused", code=error.code)
         await context.fail(error_document(error))
@@ -72,12 +77,12 @@ async def _guard(context: RunContext, handler: Handler) -> None:
         )
 
 
-async def _release_when_back(context: RunContext) -> None:
+async def _release_when_back(context: RunContext, longest_pause_s: int) -> None:
     """Give the run back as soon as the database answers; if it stays away, the sweeper does."""
     give_up = time.monotonic() + context.settings.stalled_after_s
     while time.monotonic() < give_up:
         try:
-            await context.release(min(LONGEST_PAUSE_S, 2 ** (context.token // 2)))
+            await context.release(min(longest_pause_s, 2 ** (context.token // 2)))
             return
         except Unavailable:
             await asyncio.sleep(BETWEEN_TRIES_S)

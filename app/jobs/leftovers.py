@@ -23,6 +23,12 @@ OLD_FAULTS = text("""
     WHERE run.id = import_fault.run_id
         AND run.finished_at < now() - make_interval(secs => :age_s)
 """)
+# A failed import repeats its first faults in its error.
+OLD_ERRORS = text("""
+    UPDATE run SET error = jsonb_set(error, '{errors}', '[]')
+    WHERE kind = 'import' AND finished_at < now() - make_interval(secs => :age_s)
+        AND error -> 'errors' <> '[]'
+""")
 SECONDS_PER_DAY = 86_400
 
 
@@ -37,12 +43,12 @@ async def forget_uploads(session: WriteSession, run_id: int | None = None) -> in
 
 
 async def forget_reports(session: WriteSession, older_than_days: float) -> int:
-    """Remove signs of life and refused rows of runs that ended so long ago; return how many.
+    """Remove signs of life and refused rows of runs that ended so long ago; return how many rows.
 
     Refused rows name people. What a run came to, with its counts, is in its own row and stays.
     """
     n_removed = 0
-    for statement in (OLD_SIGNS, OLD_FAULTS):
+    for statement in (OLD_SIGNS, OLD_FAULTS, OLD_ERRORS):
         done = await session.execute(statement, {"age_s": older_than_days * SECONDS_PER_DAY})
         assert isinstance(done, CursorResult)
         n_removed += int(done.rowcount)

@@ -40,5 +40,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP FUNCTION record_bulk_audit(text, int8multirange, jsonb)")
     op.execute(BEFORE)
+    op.execute("REVOKE EXECUTE ON FUNCTION record_bulk_audit(text, jsonb) FROM PUBLIC")
     op.drop_index("ix_audit_event_entity_ids", "audit_event")
     op.drop_column("audit_event", "entity_ids")

@@ -16,6 +16,21 @@ depends_on = None
 
 SQL = Path(__file__).parents[1] / "sql"
 
+AS_CHANGES = """
+    DO $$ BEGIN
+        IF (SELECT is_stale FROM heat_state) THEN
+            DELETE FROM activity_cell;
+            DELETE FROM activity_delta;
+            INSERT INTO activity_delta
+                (cell, class, segment, customers, work_minutes, potential, revenue, overdue)
+            SELECT cell_parent(cell, 9), class, segment, count(*), sum(work_minutes),
+                sum(potential), sum(revenue),
+                count(*) FILTER (WHERE due_on < (SELECT day FROM heat_state))
+            FROM customer WHERE status <> 'inactive' GROUP BY 1, 2, 3;
+        END IF;
+    END $$
+"""
+
 
 def upgrade() -> None:
     op.add_column(
@@ -25,6 +40,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # Waits for a first import that goes on and would leave it disabled.
+    op.execute("ALTER TABLE customer ENABLE TRIGGER customer_insert_delta")
+    op.execute(AS_CHANGES)
     before = (SQL / "bulk.sql").read_text().replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
     _execute(before)
     op.drop_column("heat_state", "is_stale")

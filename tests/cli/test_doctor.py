@@ -33,6 +33,11 @@ SOUND = (
     """INSERT INTO api_key (name, prefix, sha256, role) VALUES ('k', 'p', 'x', 'admin')""",
     """INSERT INTO jobs.procrastinate_workers DEFAULT VALUES""",
 )
+NO_TEMPORARY = """
+    DO $$ BEGIN
+        EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM bailiwick', current_database());
+    END $$
+"""
 STALE = """
     INSERT INTO heat_state (is_stale) VALUES (true) ON CONFLICT (id) DO UPDATE SET is_stale = true
 """
@@ -111,6 +116,7 @@ BROKEN = [
     ("owner", f"UPDATE customer SET cell = {CELL} - 512", "cells", "failed", "1 of 1 customers"),
     ("owner", "UPDATE activity_delta SET work_minutes = 7", "sums", "failed", "1 cells differ"),
     ("owner", "DELETE FROM activity_delta", "sums", "failed", "1 cells differ"),
+    ("admin", NO_TEMPORARY, "role", "failed", "no temporary tables"),
     ("owner", STALE, "sums", "warning", "made anew"),
     ("owner", IN_PLAN, "plans", "failed", "has 1 of its 2 cells"),
 ]  # fmt: skip

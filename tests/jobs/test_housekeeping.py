@@ -50,3 +50,22 @@ async def test_a_report_of_a_run_that_is_not_over_stays(
     await client.post("/v1/imports", files=file, data={"kind": "customers"})
 
     assert await keep_house(database, settings) == 0
+
+
+async def test_the_error_of_an_aborted_import_tells_no_rows_after_that(
+    client: httpx.AsyncClient, database: Database, settings: Settings, drain: Drain
+) -> None:
+    file = {"file": ("c.csv", ROWS.encode())}
+    form = {"kind": "customers", "on_error": "abort"}
+    run = (await client.post("/v1/imports", files=file, data=form)).json()
+    await drain()
+    address = f"/v1/runs/{run['id']}"
+    assert (await client.get(address)).json()["error"]["errors"] != []
+    await _age(database, 91)
+
+    await keep_house(database, settings)
+
+    error = (await client.get(address)).json()["error"]
+    assert error["errors"] == []
+    assert error["detail"].startswith("1 of 2 rows are bad")
+    assert await keep_house(database, settings) == 0
