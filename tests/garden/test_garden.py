@@ -24,6 +24,7 @@ PHASES = {
     # Requests made from the answers of others: what was created is read, changed and deleted.
     "stateful": ("Stateful",),
 }
+RULES = Path(__file__).with_name("schemathesis.toml")
 UNBOUND = {
     f"BAILIWICK_RATE_{name}": "10000000/minute" for name in ("READ", "WRITE", "HEAVY", "REFUSED")
 }
@@ -40,7 +41,8 @@ async def test_every_answer_is_as_described_and_none_is_an_error_of_ours(
         for phases, names in PHASES.items():
             done = subprocess.run(
                 [
-                    sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json",
+                    sys.executable, "-m", "schemathesis.cli", "--config-file", str(RULES),
+                    "run", f"{address}/openapi.json",
                     "--header", f"Authorization: Bearer {key}", "--seed", "1", "--no-color",
                     "--generation-deterministic", "--phases", phases,
                     "--max-examples", str(EXAMPLES), "--max-time", str(SECONDS),

@@ -311,6 +311,18 @@ async def test_a_wrong_batch_is_refused_and_named(
     assert answer.json()["errors"][0]["pointer"] == pointer
 
 
+@pytest.mark.parametrize(
+    "instant", ["5", "-5.5", "1700000000", "2.2e-309", "1e9", "1_0", "inf", "nan", "P1D", "today"]
+)
+async def test_a_number_is_no_instant(client: httpx.AsyncClient, instant: str) -> None:
+    query = {"lon": 0, "lat": 0, "as_of": instant}
+
+    answer = await client.get("/v1/territories/at", params=query)
+
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == "/query/as_of"
+
+
 async def test_lookups_and_white_space_read_indexes_only(
     settings: Settings, database: Database
 ) -> None:
