@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, FailFast, Field
 
 from app.http.paging import Link
-from app.http.values import Attributes, Latitude, Longitude, Name, SafeText, StrictModel
+from app.http.values import Attributes, Latitude, Longitude, Name, NoTruth, SafeText, StrictModel
 
 MOST_CELLS = 50_000
 MOST_POINTS = 10_000
@@ -21,7 +21,7 @@ Geometry = Annotated[
     Field(description="GeoJSON Polygon or MultiPolygon in WGS 84, up to 50,000 vertices"),
 ]
 # Both coordinates are judged together, so that a swapped pair is named: see `app.geofences.shapes`.
-Degrees = Annotated[float, Field(allow_inf_nan=False, description="WGS 84")]
+Degrees = Annotated[float, Field(allow_inf_nan=False, description="WGS 84"), NoTruth]
 # The database's trigonometry refuses numbers that it cannot tell from nothing.
 Radius = Annotated[
     float,
@@ -31,6 +31,7 @@ Radius = Annotated[
         allow_inf_nan=False,
         description="Geodesic metres",
     ),
+    NoTruth,
 ]
 CellTexts = Annotated[
     list[SafeText],

@@ -45,18 +45,26 @@ def _within_reason(instant: datetime) -> datetime:
     return instant
 
 
+def _no_truth(number: Any) -> Any:
+    # To Python true and false are 1 and 0; in a document they are no numbers.
+    if isinstance(number, bool):
+        raise ValueError("must be a number")
+    return number
+
+
 Instant = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_within_reason)]
 SafeText = Annotated[str, AfterValidator(_without_nul)]
 Name = Annotated[SafeText, Field(min_length=1, max_length=300)]
 Label = Annotated[SafeText, Field(max_length=100)]
+NoTruth = BeforeValidator(_no_truth)
 Longitude = Annotated[
-    float, Field(ge=-180, le=180, allow_inf_nan=False, description="Degrees, WGS 84")
+    float, Field(ge=-180, le=180, allow_inf_nan=False, description="Degrees, WGS 84"), NoTruth
 ]
 Latitude = Annotated[
-    float, Field(ge=-90, le=90, allow_inf_nan=False, description="Degrees, WGS 84")
+    float, Field(ge=-90, le=90, allow_inf_nan=False, description="Degrees, WGS 84"), NoTruth
 ]
-Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
-RowId = Annotated[int, Field(ge=1, lt=2**63)]
+Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False), NoTruth]
+RowId = Annotated[int, Field(ge=1, lt=2**63), NoTruth]
 
 Attributes = Annotated[
     dict[Annotated[SafeText, Field(max_length=100)], SafeText | float | int | bool | None],

@@ -12,6 +12,7 @@ from app.http.values import (
     Label,
     Latitude,
     Longitude,
+    NoTruth,
     RowId,
     ServiceClass,
     Status,
@@ -87,7 +88,7 @@ class SearchedPlaces(SearchFilters):
 class RadiusBatch(SearchedPlaces):
     """Places and how far from each to search; places times `limit` are at most 10,000."""
 
-    radius_m: Annotated[float, Field(gt=0, le=LARGEST_RADIUS_M, allow_inf_nan=False)]
+    radius_m: Annotated[float, Field(gt=0, le=LARGEST_RADIUS_M, allow_inf_nan=False), NoTruth]
     limit: Annotated[int, Field(ge=1, le=1000, description="The nearest ones of each place")] = 10
 
 

@@ -6,6 +6,7 @@ turn comes, so that the table stays small in memory.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 
 JSON = {"Content-Type": "application/json"}
 DEPTH = 100_000
@@ -70,6 +71,10 @@ NUMBERS = (
     "NaN", "-NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" + "0" * 400, "0x10", "1_0",
     '"nan"', '"Infinity"', '"-inf"', '"1e999"', '""', "[]", "{}",
 )  # fmt: skip
+# Python takes them for 0 and 1.
+TRUTHS = ("true", "false")
+OF_PLACES = ("/lon", "/lat", "/home_lon", "/home_lat", "/radius_m", "/potential", "/manager_id")
+TRUTHS_AT = [row for row in NUMBERS_AT if row[2].endswith(OF_PLACES)]
 TEXTS_AT: list[tuple[str, str, str]] = [
     (CUSTOMERS, '{"external_id": %s, "name": "B", "lon": 1, "lat": 1}', "/external_id"),
     (CUSTOMERS, '{"external_id": "B", "name": %s, "lon": 1, "lat": 1}', "/name"),
@@ -93,15 +98,15 @@ TEXTS: dict[str, Callable[[], str]] = {
 
 
 def _numbers() -> Iterator[Bomb]:
-    for target, body, pointer in NUMBERS_AT:
-        for number in NUMBERS:
-            yield Bomb(
-                f"{number[:12]} at {target}{pointer}",
-                target,
-                lambda body=body, number=number: (body % number).encode(),  # type: ignore[misc]
-                (400, 422),
-                pointer,
-            )
+    rows = [*product(NUMBERS_AT, NUMBERS), *product(TRUTHS_AT, TRUTHS)]
+    for (target, body, pointer), number in rows:
+        yield Bomb(
+            f"{number[:12]} at {target}{pointer}",
+            target,
+            lambda body=body, number=number: (body % number).encode(),  # type: ignore[misc]
+            (400, 422),
+            pointer,
+        )
 
 
 def _texts() -> Iterator[Bomb]:
