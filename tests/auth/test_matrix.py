@@ -1,6 +1,7 @@
 """Every operation × every role × own, foreign and missing object; generated from the API itself."""
 
 import json
+import re
 import struct
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -124,7 +125,8 @@ async def test_of_a_stranger_s_request_nothing_else_is_looked_at(client_as: Clie
 def _check_words(row: Row, role: str | None, answer: httpx.Response) -> None:
     if not row.shows or role is None or not answer.is_success:
         return
-    text = answer.content
+    # Between one and three at night the hours of instants look like codes.
+    text = re.sub(rb"T\d\d:", b"", answer.content)
     # A tile writes names as they are; answers of look-ups name territories by their codes.
     own, foreign = (b"T01", b"T02") if b"T01" in text else (b"OWN", b"FOREIGN")
     assert own in text, (role, text)
