@@ -212,7 +212,7 @@ def test_the_limits_of_the_design_are_the_defaults() -> None:
 
 def test_the_command_line_lists_wrong_settings_and_exits_with_2(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "app.cli", "db", "status"],
+        [sys.executable, "-m", "app", "db", "status"],
         cwd=tmp_path,
         env={
             "PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY),

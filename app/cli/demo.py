@@ -125,7 +125,7 @@ def _process(settings: Settings, command: str) -> Iterator[subprocess.Popen[byte
     }
     parent = os.getpid()
     process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", command],
+        [sys.executable, "-m", "app", command],
         env=environment,
         start_new_session=True,
         preexec_fn=lambda: die_with(parent),

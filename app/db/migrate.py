@@ -1,5 +1,6 @@
 """Bring a database to the newest revision, with the application's role allowed to use it."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -62,6 +63,7 @@ def downgrade(owner_url: URL, revision: str) -> None:
         command.downgrade(_config(connection), revision)
 
 
+@cache
 def newest_revision() -> str:
     """Return the revision that this code expects."""
     return ScriptDirectory.from_config(_config(None)).get_current_head() or "base"

@@ -12,6 +12,8 @@ import orjson
 from app.errors import ServiceError, is_disk_full
 
 PR_SET_PDEATHSIG = 1
+# A third of the share of a process that answers somebody who waits, when both want the same core.
+NICENESS = 5
 # Said by the exit code: there is no room for a file that says it.
 EXIT_DISK_FULL = 4
 
@@ -20,6 +22,7 @@ def main() -> None:
     """Run the module's `main(folder)`; a refusal is left in `error.json`."""
     module, folder, parent = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     die_with(parent)
+    os.nice(NICENESS)
     try:
         importlib.import_module(module).main(folder)
     except ServiceError as error:

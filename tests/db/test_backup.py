@@ -257,7 +257,7 @@ def test_a_killed_backup_never_looks_finished(filled: Settings, tmp_path: Path) 
     with owner(filled) as connection, connection.transaction():
         # What the backup waits for.
         connection.execute("LOCK TABLE rep IN ACCESS EXCLUSIVE MODE")
-        command = [sys.executable, "-m", "app.cli", "db", "backup", str(tmp_path / "backup")]
+        command = [sys.executable, "-m", "app", "db", "backup", str(tmp_path / "backup")]
         running = subprocess.Popen(command, env=environment_of(filled))
         _until(lambda: any(tmp_path.iterdir()))
         running.kill()
@@ -434,7 +434,7 @@ def test_a_killed_restore_leaves_the_old_data(filled: Settings, tmp_path: Path) 
     # Its output stays open, so the restore waits in the middle of the rows.
     folder = programs_of_path(tmp_path / "bin", HALF_OF_THE_DATA.replace("exec >&-", ""))
     path = f"{folder}:{os.environ['PATH']}"
-    command = [sys.executable, "-m", "app.cli", "db", "restore", "--force"]
+    command = [sys.executable, "-m", "app", "db", "restore", "--force"]
     running = subprocess.Popen(
         [*command, str(tmp_path / "backup")], env=environment_of(filled, PATH=path)
     )
@@ -487,7 +487,7 @@ def test_while_a_restore_goes_on_requests_are_answered_503_and_afterwards_as_eve
     save(filled, tmp_path / "backup")
     folder = programs_of_path(tmp_path / "bin", WAIT_IN_THE_MIDDLE)
     restoring = environment_of(filled, PATH=f"{folder}:{os.environ['PATH']}")
-    command = [sys.executable, "-m", "app.cli", "db", "restore", "--force"]
+    command = [sys.executable, "-m", "app", "db", "restore", "--force"]
 
     with (
         server(filled, **urls_of(filled), BAILIWICK_STATEMENT_TIMEOUT_S="1") as (api, address),

@@ -205,7 +205,7 @@ def test_a_second_upgrade_changes_nothing(empty_url: URL) -> None:
 
 def test_two_upgrades_at_once_wait_for_each_other(new_database: NewDatabase) -> None:
     made = new_database(revision=None)
-    command = [sys.executable, "-m", "app.cli", "db", "upgrade"]
+    command = [sys.executable, "-m", "app", "db", "upgrade"]
     with ExitStack() as running, owner(made) as connection:
         # So that they meet: each has begun before either may go on.
         connection.execute("SELECT pg_advisory_lock(%s)", (UPGRADE_LOCK,))

@@ -45,7 +45,7 @@ class Deployment:
     def command(self, *words: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
         """Run `bailiwick …` to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "app.cli", *words],
+            [sys.executable, "-m", "app", *words],
             env=self.environment, cwd=cwd, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
 
@@ -71,7 +71,7 @@ class Deployment:
         folder = self.folder / f"cwd-{command}"
         folder.mkdir(exist_ok=True)
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", command], env=self.environment, cwd=folder
+            [sys.executable, "-m", "app", command], env=self.environment, cwd=folder
         )
         try:
             yield process

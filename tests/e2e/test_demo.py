@@ -32,7 +32,7 @@ def home() -> Iterator[Path]:
 def start(home: Path, port: int) -> tuple[subprocess.Popen[str], str]:
     """Start the demo and return it with what it printed until it was ready."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "app.cli", "demo"],
+        [sys.executable, "-u", "-m", "app", "demo"],
         env=os.environ | {"BAILIWICK_HOME": str(home), "BAILIWICK_PORT": str(port)},
         cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,

@@ -52,7 +52,7 @@ class Site:
         api.start()
         return api
 
-    def add_worker(self, module: str = "app.cli", **environment: str) -> Worker:
+    def add_worker(self, module: str = "app", **environment: str) -> Worker:
         """Start one more worker; it may not take runs yet."""
         worker = Worker(self._new_folder("worker"), module, **self._access(), **environment)
         self.workers.append(worker)

@@ -43,7 +43,7 @@ def key_of_admin(own_site: Site) -> dict[str, str]:
         "BAILIWICK_HOME": str(own_site.folder),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "app.cli", "keys", "create", "me", "--role", "admin"],
+        [sys.executable, "-m", "app", "keys", "create", "me", "--role", "admin"],
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return {"Authorization": f"Bearer {done.stdout.strip()}"}

@@ -32,7 +32,7 @@ async def test_an_edit_over_http_shows_in_the_heat_within_five_seconds(
     settings: Settings, client: httpx.AsyncClient
 ) -> None:
     customer = (await client.post("/v1/customers", json=BODY)).json()
-    with process(settings, "app.cli", "worker"):
+    with process(settings, "app", "worker"):
         # The worker has begun when it has folded what was there before it.
         await heat(client, 100, within_s=60)
         for revenue in (250, 0, 375):

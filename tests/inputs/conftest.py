@@ -39,7 +39,7 @@ def standing(settings: Settings) -> Iterator[Standing]:
 @pytest.fixture(scope="module")
 def worker(settings: Settings, standing: Standing) -> Iterator[Watch]:
     """A worker of the same database, and the memory of what it starts."""
-    with process(settings, "app.cli", "worker") as running, watching(running.pid) as watch:
+    with process(settings, "app", "worker") as running, watching(running.pid) as watch:
         done = import_file(standing, HEADER + GOOD, dry_run="true")
         assert done["state"] == "succeeded", done
         watch.wait_until_loaded()

@@ -22,6 +22,7 @@ def main(folder: Path) -> None:
         "sleep": sleep,
         "look": look,
         "creep": creep,
+        "yield": give_way,
     }
     actions[(folder / "what.txt").read_text()](folder)
 
@@ -67,6 +68,11 @@ def creep(folder: Path) -> None:
     while (part := (time.monotonic() - started) / seconds) < 1:
         report("creeping", part)
         time.sleep(0.02)
+
+
+def give_way(folder: Path) -> None:
+    """Leave how nice this process is."""
+    (folder / "result.txt").write_text(str(os.nice(0)))
 
 
 def look(folder: Path) -> None:

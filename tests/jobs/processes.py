@@ -51,7 +51,7 @@ def worker(settings: Settings, **more: str) -> Iterator[subprocess.Popen[bytes]]
     Only then can a test tell how long a run takes: to start a worker takes seconds of its own.
     """
     with (
-        process(settings, "app.cli", "worker", **more) as running,
+        process(settings, "app", "worker", **more) as running,
         psycopg.connect(Access.of(settings).conninfo, autocommit=True) as connection,
     ):
         (known,) = connection.execute(NEWEST_WORKER).fetchone() or (0,)
@@ -67,7 +67,7 @@ def worker(settings: Settings, **more: str) -> Iterator[subprocess.Popen[bytes]]
 def server(settings: Settings, **more: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Serve the API; give the process and its address."""
     port = free_port()
-    with process(settings, "app.cli", "serve", BAILIWICK_PORT=str(port), **more) as running:
+    with process(settings, "app", "serve", BAILIWICK_PORT=str(port), **more) as running:
         address = f"http://127.0.0.1:{port}"
         give_up = time.monotonic() + 30
         while True:

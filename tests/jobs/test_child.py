@@ -14,6 +14,7 @@ import pytest
 from app.db.session import Database
 from app.errors import InvalidInput
 from app.jobs.child import ChildCrashed, run_child
+from app.jobs.child_main import NICENESS
 from app.jobs.runs import RunContext, claim
 from app.settings import Settings
 from tests.conftest import REPOSITORY
@@ -62,6 +63,14 @@ async def test_a_child_leaves_its_result_and_reports_within_its_share(
 
     assert (tmp_path / "result.txt").read_text() == "42"
     assert (context.phase, context.progress) == ("all", pytest.approx(0.8))
+
+
+async def test_a_child_leaves_the_processors_to_those_who_answer(
+    run_in: RunIn, tmp_path: Path
+) -> None:
+    await run_in("yield")
+
+    assert (tmp_path / "result.txt").read_text() == str(os.nice(0) + NICENESS)
 
 
 async def test_a_refusal_comes_over_with_its_faults(run_in: RunIn) -> None:

@@ -1,5 +1,0 @@
-"""`python -m app.cli` is `bailiwick`."""
-
-from app.cli import main
-
-main()
