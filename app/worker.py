@@ -5,6 +5,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 import structlog
 from procrastinate import App
@@ -35,6 +36,7 @@ HANDLERS: dict[str, Handler] = {
     "pmtiles": run_pmtiles,
 }
 GRACEFUL_STOP_S = 20.0
+LAST_WORDS_S = 5.0
 BETWEEN_TRIES_S = 1.0
 LONGEST_SILENCE_S = 10.0
 HOUSEKEEPING_S = 600.0
@@ -99,21 +101,30 @@ async def _serve(queue: App, database: Database, settings: Settings) -> None:
     ]
     is_stopping = asyncio.Event()
     worker = asyncio.create_task(_work_again_and_again(queue, settings, is_stopping))
-
-    def stop() -> None:
-        is_stopping.set()
-        worker.cancel()
-
-    # Runs that do not end within the grace are cancelled, and give themselves back to the queue.
+    asked_to_stop = asyncio.create_task(is_stopping.wait())
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop)
+        asyncio.get_running_loop().add_signal_handler(name, is_stopping.set)
     log.info("worker_started")
+    await asyncio.wait([worker, asked_to_stop], return_when=asyncio.FIRST_COMPLETED)
+    # Runs that do not end within the grace are cancelled, and give themselves back to the queue.
+    await _end([worker], GRACEFUL_STOP_S + LAST_WORDS_S)
+    await _end([*loops, asked_to_stop], LAST_WORDS_S)
+    log.info("worker_stopped")
     with suppress(asyncio.CancelledError):
         await worker
-    for task in loops:
-        task.cancel()
-    await asyncio.gather(*loops, return_exceptions=True)
-    log.info("worker_stopped")
+
+
+async def _end(tasks: list[asyncio.Task[Any]], patience_s: float) -> None:
+    """Cancel tasks, and again whenever patience ends.
+
+    A library that catches its own cancellations can lose one of ours among them, and the task would
+    then go on for ever.
+    """
+    pending = set(tasks)
+    while pending := {task for task in pending if not task.done()}:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=patience_s)
 
 
 async def _sum_up(database: Database, settings: Settings) -> int:

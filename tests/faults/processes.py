@@ -85,7 +85,7 @@ class Process:
             self.wait(STOP_WITHIN_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise
+            raise AssertionError(f"it did not stop\n{self.log[-4000:]}") from None
         return time.monotonic() - started
 
     def wait(self, timeout_s: float) -> int:
