@@ -133,7 +133,7 @@ def service(
 
 
 def _bailiwick(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "app.cli", *arguments]
+    return [sys.executable, "-m", "app", *arguments]
 
 
 def _wait_until_ready(url: str) -> None:
