@@ -46,8 +46,7 @@ def _rows_of(kind: Kind) -> Table:
     types |= {"row": BigInteger(), "cell": BigInteger()}
     columns: list[Column[Any]] = [Column(name, types[name]) for name in staged_columns(kind)]
     if kind.keeps_attributes:
-        # The work is NULL where the reading could not tell it, as it seldom can.
-        columns += [Column("attributes", JSONB()), Column("work_minutes", Double())]
+        columns.append(Column("attributes", JSONB()))
     return _temporary("staged_row", *columns)
 
 
@@ -59,7 +58,7 @@ STAGED_FAULTS = _temporary(
     Column("code", Text()),
     Column("detail", Text()),
 )
-# The work of customers that are new, where the reading could not tell it.
+# The work of customers that are new; empty where nothing was estimated.
 STAGED_WORK = Table(
     "staged_work",
     MetaData(),
