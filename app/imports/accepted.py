@@ -1,18 +1,20 @@
 """The good rows of a file on their way to COPY.
 
 Whether a further column holds numbers is known only when all of it has been read (a postal code
-starts with a zero somewhere), so rows wait in a spool file, batch by batch, until then.
+starts with a zero somewhere), and how much work a customer is when all its neighbours have been, so
+rows wait in a spool file, batch by batch, until then.
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from app.imports.validation import escaped
-from app.imports.values import as_text
+from app.imports.values import NULL, as_text
 
 # As JSON writes numbers, short enough for a double to hold every digit; "007" and "1E5" are codes.
 NUMBER = r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,14})?"
@@ -51,16 +53,17 @@ class AcceptedRows:
         self._file.write(orjson.dumps({"lines": lines, "extras": extras, "typed": is_typed}))
         self._file.write(b"\n")
 
-    def finish(self) -> None:
-        """Write the file for COPY."""
+    def finish(self, work_minutes: Iterator[float] | None = None) -> None:
+        """Write the file for COPY, of customers with their work if it is known yet."""
         self._file.close()
+        work = repeat(NULL) if work_minutes is None else map(repr, work_minutes)
         with self._spool.open("rb") as spool, self._target.open("wb") as target:
             for batch in spool:
-                lines = self._with_attributes(orjson.loads(batch))
-                target.write("".join(f"{line}\n" for line in lines).encode())
+                lines = self._completed(orjson.loads(batch), work)
+                target.write("\n".join([*lines, ""]).encode())
         self._spool.unlink()
 
-    def _with_attributes(self, batch: dict[str, Any]) -> Iterator[str]:
+    def _completed(self, batch: dict[str, Any], work: Iterator[str]) -> Iterator[str]:
         lines: list[str] = batch["lines"]
         if not self._has_attributes:
             return iter(lines)
@@ -71,7 +74,7 @@ class AcceptedRows:
                 for name, cells in extras.items()
             }
         documents = _documents(extras) if extras else ["{}"] * len(lines)
-        return map("\t".join, zip(lines, documents, strict=True))
+        return map("\t".join, zip(lines, documents, islice(work, len(lines)), strict=True))
 
 
 def _documents(extras: dict[str, list[Any]]) -> list[str]:

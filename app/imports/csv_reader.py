@@ -4,6 +4,7 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import IO
 
@@ -109,10 +110,11 @@ class Records:
         while block := self._text.read(BLOCK_CHARACTERS):
             self.characters += len(block)
             self.is_storable = self.is_storable and is_storable(block)
-            lines = io.StringIO(self._begun + block, newline="").readlines()
+            part = self._begun + block
+            lines = io.StringIO(part, newline="").readlines()
             # The last line may go on in the next block, and a carriage return before its line feed.
             self._begun = "" if lines[-1].endswith("\n") else lines.pop()
-            if max(map(len, [*lines, self._begun])) > LONGEST_RECORD:
+            if len(part) > LONGEST_RECORD < max(map(len, [*lines, self._begun])):
                 raise refused_file("too-long", f"A line after line {self._line} is over 1 MB long.")
             if lines:
                 return lines
@@ -162,6 +164,10 @@ class _Waiting:
         self._refused: list[RowFault] = []
 
     def take(self, numbers: Sequence[int], rows: Rows, n_columns: int) -> None:
+        if (whole := _without_surprises(rows, n_columns)) is not None:
+            self._numbers += numbers
+            self._cells += whole
+            return
         for number, row in zip(numbers, rows, strict=True):
             if row is None:
                 detail = "a quote is not closed, or text follows a closing quote"
@@ -183,6 +189,14 @@ class _Waiting:
         by_column = list(zip(*self._cells, strict=True)) or [()] * len(header)
         columns: dict[str, Sequence[str]] = dict(zip(header, by_column, strict=True))
         return Batch(self._numbers, columns, self._refused, False, is_storable, fraction)
+
+
+def _without_surprises(rows: Rows, n_columns: int) -> list[list[str]] | None:
+    """Return the rows if all can be read, are as long as the header and no blank lines."""
+    whole = [row for row in rows if row]
+    if len(whole) < len(rows) or not all(map(itemgetter(0), whole)):
+        return None
+    return whole if set(map(len, whole)) <= {n_columns} else None
 
 
 def _delimiter(head: bytes) -> str:

@@ -6,7 +6,7 @@ on the rows are stored, so the run cannot be cancelled any more, and what goes w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,17 @@ from app.imports.merge import Counts, foresee, merge, refuse_duplicates
 from app.imports.outcome import outcome
 from app.imports.schemas import ImportRequest
 from app.imports.staging import stage
-from app.imports.work import Work, stage_work
+from app.imports.work import ARE_THERE_ANY, Work, stage_work
 from app.jobs.child import run_child
 from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext, error_document
-from app.workload.estimating import count_customers
+from app.workload.estimating import SETTINGS_FILE, count_customers
 
 FAULTS_IN_ERROR = 20
 # A child takes two seconds to start, and so many customers more than that.
 ESTIMATED_HERE = 500_000
+# To load what estimates takes the reading a second, and a file of fewer bytes less than that.
+ESTIMATED_WHERE_READ_BYTES = 10 * 2**20
 TURN_LOCK = text("SELECT pg_try_advisory_xact_lock(7236443)")
 MAY_BE_IDLE = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 TURN_CHECK_S = 0.5
@@ -98,8 +100,10 @@ async def _earlier_result(context: RunContext) -> dict[str, Any] | None:
 async def _read(context: RunContext, request: ImportRequest, folder: Path) -> None:
     """Bring the upload into the folder and have a child read it; no transaction is open then."""
     await _fetch(context, folder / "upload")
-    wanted = {"kind": request.kind, "mapping": request.columns}
-    (folder / "request.json").write_bytes(orjson.dumps(wanted))
+    members = {"kind": request.kind, "mapping": request.columns, "on_error": request.on_error}
+    (folder / "request.json").write_bytes(orjson.dumps(members))
+    if await _are_first(context, request, folder):
+        (folder / SETTINGS_FILE).write_text(context.settings.work.model_dump_json())
     try:
         await run_child(context, "app.imports.parse", folder, 0.1, 0.5)
     except InvalidInput as error:
@@ -107,6 +111,16 @@ async def _read(context: RunContext, request: ImportRequest, folder: Path) -> No
             await keep_file_faults(session, context.run_id, error.faults)
             await _refuse(session, context, error)
         raise
+
+
+async def _are_first(context: RunContext, request: ImportRequest, folder: Path) -> bool:
+    """Tell whether the customers of a large file are the first ones, as far as is known now."""
+    if KINDS[request.kind] is not CUSTOMERS or request.dry_run:
+        return False
+    if (folder / "upload").stat().st_size < ESTIMATED_WHERE_READ_BYTES:
+        return False
+    async with context.database.reading() as session:
+        return not await session.scalar(ARE_THERE_ANY)
 
 
 async def _fetch(context: RunContext, target: Path) -> None:
@@ -155,7 +169,10 @@ async def _store(
             session, kind, folder, lambda part: context.report("storing", 0.5 + 0.1 * part)
         )
         context.report("merging", 0.6)
-        summary["rejected"] += await refuse_duplicates(session, rows)
+        n_duplicates = await refuse_duplicates(session, rows)
+        summary["rejected"] += n_duplicates
+        # They were neighbours when the others' work was estimated.
+        summary["has_work"] = summary["has_work"] and not n_duplicates
         await keep_staged_faults(session, context.run_id)
         if request.on_error == "abort" and summary["rejected"]:
             detail = f"{summary['rejected']} of {summary['rows']} rows are bad; nothing was stored."
@@ -165,12 +182,11 @@ async def _store(
         else:
             refusal = None
             await session.execute(IN_BULK)
-            fields = (summary["mapping"], summary["extras"])
             if request.dry_run:
+                fields = (summary["mapping"], summary["extras"])
                 counts = await foresee(session, kind, rows, *fields)
             else:
-                n_rows = summary["rows"] - summary["rejected"]
-                counts, known = await _merge(context, session, folder, kind, rows, fields, n_rows)
+                counts, known = await _merge(context, session, folder, kind, rows, summary)
             upload = await session.get_one(Upload, context.parameters["upload_id"])
             result = outcome(request, upload.filename, upload.sha256, summary, counts)
             if not request.dry_run:
@@ -187,16 +203,16 @@ async def _merge(
     folder: Path,
     kind: Kind,
     rows: Table,
-    fields: tuple[Collection[str], list[str]],
-    n_rows: int,
+    summary: dict[str, Any],
 ) -> tuple[Counts, Work]:
     """Write the staged rows, customers with their work."""
     settings = context.settings.work
+    fields = (summary["mapping"], summary["extras"])
     if kind is not CUSTOMERS:
         return await merge(session, kind, rows, *fields, settings), Work.UNKNOWN
     compute = _estimating(context, 0.6, 0.65)
-    known = await stage_work(session, settings, folder, compute)
-    n_new = n_rows if known is Work.WRITTEN else 0
+    known = await stage_work(session, settings, folder, compute, has_own=summary["has_work"])
+    n_new = summary["rows"] - summary["rejected"] if known is Work.WRITTEN else 0
     async with loading(session, n_new, _indexing(context)) as is_alone:
         counts = await merge(session, kind, rows, *fields, settings, is_alone=is_alone)
     # Somebody may have written one of them meanwhile.

@@ -96,7 +96,8 @@ async def merge(
     extras
         Columns of the file that become attributes.
     work
-        By which new customers are due; how much work they are is staged (`app.imports.work`).
+        By which new customers are due; how much work they are is staged (`app.imports.work`), if
+        not in the rows themselves.
     is_alone
         Whether the target is empty and locked: then nothing is compared, and no index is needed.
     """
@@ -110,7 +111,7 @@ async def merge(
         changed = changed.outerjoin_from(fresh, STAGED_WORK, STAGED_WORK.c.row == fresh.c.row)
         # Written with the row: a million rows written twice cost more than all else.
         columns |= {
-            "work_minutes": func.coalesce(STAGED_WORK.c.work_minutes, 0),
+            "work_minutes": func.coalesce(STAGED_WORK.c.work_minutes, fresh.c.work_minutes, 0),
             "due_on": due_on(work, fresh.c),
         }
     changed = changed.add_columns(*columns.values()).order_by(order)
@@ -171,7 +172,7 @@ def _fresh(kind: Kind, rows: Table) -> Subquery:
             columns.append(func.string_to_array(cell, LABEL_SEPARATOR).label(field.name))
         elif field.type != "coordinate":
             columns.append(cell)
-    columns += [rows.c[name] for name in ("cell", "attributes") if name in rows.c]
+    columns += [rows.c[name] for name in ("cell", "attributes", "work_minutes") if name in rows.c]
     return select(*columns).subquery("fresh")
 
 

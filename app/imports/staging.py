@@ -46,7 +46,8 @@ def _rows_of(kind: Kind) -> Table:
     types |= {"row": BigInteger(), "cell": BigInteger()}
     columns: list[Column[Any]] = [Column(name, types[name]) for name in staged_columns(kind)]
     if kind.keeps_attributes:
-        columns.append(Column("attributes", JSONB()))
+        # The work is NULL where the reading could not tell it, as it seldom can.
+        columns += [Column("attributes", JSONB()), Column("work_minutes", Double())]
     return _temporary("staged_row", *columns)
 
 
@@ -58,7 +59,7 @@ STAGED_FAULTS = _temporary(
     Column("code", Text()),
     Column("detail", Text()),
 )
-# The work of customers that are new; empty where nothing was estimated.
+# The work of customers that are new, where the reading could not tell it.
 STAGED_WORK = Table(
     "staged_work",
     MetaData(),

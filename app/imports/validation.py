@@ -29,9 +29,15 @@ ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of a batch: `extras` are the cells of further columns, of the good rows."""
+    """What came of a batch: the good rows as lines, by column as in the lines, and their places.
+
+    `extras` are the cells of further columns, of the good rows.
+    """
 
     lines: list[str]
+    columns: dict[str, list[str]]
+    lon: Floats
+    lat: Floats
     extras: dict[str, Sequence[Any]]
     faults: list[RowFault]
     n_rejected: int
@@ -61,13 +67,17 @@ def check_batch(kind: Kind, columns: ColumnMap, batch: Batch) -> Checked:
         is_good[[finding.at for finding in findings]] = False
         ready = {name: list(compress(column, is_good)) for name, column in ready.items()}
         extras = {name: list(compress(column, is_good)) for name, column in extras.items()}
+    lon, lat = lon[is_good], lat[is_good]
     if kind.is_place_required:
-        place = cells_from_points(lon[is_good], lat[is_good], CUSTOMER_RESOLUTION)
+        place = cells_from_points(lon, lat, CUSTOMER_RESOLUTION)
         ready["cell"] = list(map(str, place.tolist()))
     in_order = [ready[name] for name in staged_columns(kind)]
     faults = _faults(batch, findings)
     return Checked(
         lines=list(map("\t".join, zip(*in_order, strict=True))),
+        columns=ready,
+        lon=lon,
+        lat=lat,
         extras=extras,
         faults=faults,
         n_rejected=len({fault.row for fault in faults}),

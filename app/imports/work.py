@@ -14,12 +14,11 @@ from sqlalchemy import text
 from app.activity.work import INPUTS, Compute, copy_estimates, estimate
 from app.db.fixed_rows import FixedRows
 from app.db.session import WriteSession
+from app.imports.new_customers import STAGED_VERSION
 from app.settings import WorkSettings
 from app.workload.estimating import NO_VERSION
 
 ROWS = FixedRows(id="i8", work_minutes="f8")
-# Of no stored customer: they count from 1.
-STAGED_VERSION = 0
 STAGED = f"""
     SELECT row, {STAGED_VERSION}, {INPUTS.format(row="staged_row", place="ST_MakePoint(lon, lat)")}
     FROM staged_row
@@ -45,15 +44,24 @@ class Work(Enum):
 
 
 async def stage_work(
-    session: WriteSession, settings: WorkSettings, folder: Path, compute: Compute
+    session: WriteSession,
+    settings: WorkSettings,
+    folder: Path,
+    compute: Compute,
+    *,
+    has_own: bool,
 ) -> Work:
     """Fill `staged_work`; return what will be known after the merge, if it only adds.
 
-    The work of others, as it will be, stays in the folder (`app.activity.take_over`).
+    Where customers are the first ones and `has_own` says that the rows hold their work, nothing is
+    left to do. The work of others, as it will be, stays in the folder (`app.activity.take_over`).
     """
     # The staged rows live in this transaction, so it stays open while millions are estimated.
     await session.execute(MAY_BE_IDLE)
-    if not await session.scalar(ARE_THERE_ANY):
+    is_first = not await session.scalar(ARE_THERE_ANY)
+    if is_first and has_own:
+        return Work.WRITTEN
+    if is_first:
         known, others = Work.WRITTEN, ""
     elif await session.scalar(ARE_ALL_NEW):
         known, others = Work.ESTIMATED, f" UNION ALL {ESTIMATED_TOO}"

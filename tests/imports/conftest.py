@@ -30,7 +30,7 @@ class Parsed:
     details: list[str]
 
     def attributes(self, row: int) -> Any:
-        return orjson.loads(self.rows[row][-1].replace("\\\\", "\\"))
+        return orjson.loads(self.rows[row][-2].replace("\\\\", "\\"))
 
 
 @pytest.fixture
@@ -40,7 +40,8 @@ def reading(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Reading:
     def read(content: str | bytes, kind: str = "customers", **mapping: list[str]) -> Parsed:
         data = content.encode() if isinstance(content, str) else content
         (tmp_path / "upload").write_bytes(data)
-        (tmp_path / "request.json").write_bytes(orjson.dumps({"kind": kind, "mapping": mapping}))
+        request = {"kind": kind, "mapping": mapping, "on_error": "skip"}
+        (tmp_path / "request.json").write_bytes(orjson.dumps(request))
         parse.main(tmp_path)
         faults = [line.split("\t") for line in (tmp_path / "faults.copy").read_text().splitlines()]
         return Parsed(

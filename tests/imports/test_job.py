@@ -4,16 +4,19 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import text
 
 from app.activity import refresh_work
-from app.db.session import Database
+from app.activity.work import estimate
+from app.db.session import AnySession, Database
 from app.db.tables import Run
 from app.errors import Conflict, WorkspaceFull
 from app.imports import job
+from app.imports import work as imports_work
 from app.imports.schemas import read_request
 from app.imports.service import submit_file
 from app.jobs import execution
@@ -149,9 +152,15 @@ async def test_what_goes_wrong_after_the_merge_is_tried_again(
         assert await session.scalar(text("SELECT sum(customers) FROM activity_cell")) == 8
 
 
+@pytest.mark.parametrize("least_bytes", [10**7, 0])
 async def test_the_first_customers_are_written_once_with_their_work(
-    database: Database, settings: Settings, tmp_path: Path
+    database: Database,
+    settings: Settings,
+    tmp_path: Path,
+    least_bytes: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(job, "ESTIMATED_WHERE_READ_BYTES", least_bytes)
     path = tmp_path / "first.csv"
     rows = [
         f"{i},{113 + i % 37 / 500},{30 + i % 29 / 500},{'SABCD'[i % 5]},"
@@ -171,6 +180,40 @@ async def test_the_first_customers_are_written_once_with_their_work(
     assert written == 1
     assert working > 200
     # What was written is what an estimate of all comes to.
+    assert await refresh_work(database, settings.work, tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("bad_rows", "is_estimated_again"),
+    [(("x,181,0", "y,113,30,E"), False), (("7,113.05,30.05",), True)],
+    ids=["rows that are refused", "a row that comes twice"],
+)
+async def test_work_estimated_where_a_file_is_read_is_that_of_the_rows_that_are_stored(
+    database: Database,
+    settings: Settings,
+    tmp_path: Path,
+    bad_rows: tuple[str, ...],
+    is_estimated_again: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    estimated: list[str] = []
+
+    async def watched(session: AnySession, statement: str, *more: Any) -> None:
+        estimated.append(statement)
+        await estimate(session, statement, *more)
+
+    monkeypatch.setattr(job, "ESTIMATED_WHERE_READ_BYTES", 0)
+    monkeypatch.setattr(imports_work, "estimate", watched)
+    path = tmp_path / "first.csv"
+    rows = [f"{i},{113 + i % 37 / 500},{30 + i % 29 / 500}" for i in range(300)]
+    path.write_text("\n".join(["id,lon,lat", *rows, *bad_rows]))
+    run = await submit(database, settings, path)
+
+    await execute(database, settings, HANDLERS, run)
+
+    expected = f"300 created, 0 updated, 0 unchanged, {len(bad_rows)} rejected."
+    assert await state_of(database, run) == ("succeeded", expected)
+    assert bool(estimated) == is_estimated_again
     assert await refresh_work(database, settings.work, tmp_path) == 0
 
 

@@ -58,7 +58,7 @@ def test_each_example_is_a_geofence_or_refused_with_its_place(
 
 
 def test_no_example_is_taken_for_a_file_of_customers(shared_data: Path, tmp_path: Path) -> None:
-    request = orjson.dumps({"kind": "customers", "mapping": {}})
+    request = orjson.dumps({"kind": "customers", "mapping": {}, "on_error": "skip"})
     (tmp_path / "request.json").write_bytes(request)
 
     for _, path in _examples(shared_data / "geojson_validity"):
