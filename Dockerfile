@@ -11,7 +11,8 @@ RUN npm run build
 FROM python:3.11-slim-bookworm AS environment
 WORKDIR /opt/bailiwick
 RUN python -m venv .venv
-ENV PATH=/opt/bailiwick/.venv/bin:$PATH
+ENV PATH=/opt/bailiwick/.venv/bin:$PATH \
+    UV_COMPILE_BYTECODE=1
 COPY requirements/ requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/bootstrap.lock \
  && uv pip install --no-cache --require-hashes -r requirements/runtime.lock
@@ -23,6 +24,7 @@ COPY migrations/ migrations/
 COPY sample_data/ sample_data/
 RUN uv pip install --no-cache --no-deps --no-build-isolation --editable . \
  && uv pip uninstall hatchling uv \
+ && python -m compileall -q app balancing geo \
  && NUMBA_CACHE_DIR=/opt/bailiwick/home/numba-cache python -m app.plans.warm
 
 FROM python:3.11-slim-bookworm
