@@ -54,14 +54,17 @@ async def find_territories_at_many(body: LookupBatch, session: Reading, caller: 
 async def list_white_space(
     session: Reading, caller: Detail, layer: OfLayer, page: PagingParameters
 ) -> Page[UncoveredCustomer]:
-    """List the customers of a layer that are in none of its territories in force, by id.
+    """List the customers of a layer that are in none of its territories in force.
+
+    They come in the order of their H3 cells, neighbours after one another.
 
     They are in nobody's scope: callers who see their own territories only get an empty list.
     """
     found = await white_space.list_uncovered(
-        session, caller.scope, layer, page.after, page.limit + 1
+        session, caller.scope, layer, page.position, page.limit + 1
     )
-    return Page(items=found[: page.limit], links=page.links([customer.id for customer in found]))
+    ids, cells = [customer.id for customer in found], [int(customer.cell, 16) for customer in found]
+    return Page(items=found[: page.limit], links=page.links(ids, cells))
 
 
 @routes.get("/territories/white-space/count")

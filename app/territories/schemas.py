@@ -73,6 +73,9 @@ class UncoveredCustomer(BaseModel):
     segment: str
     status: str
     work_minutes: Annotated[float, Field(description="Minutes per year")]
+    cell: Annotated[
+        str, Field(description="H3 cell at resolution 12", examples=["8c309963145c1ff"])
+    ]
 
 
 class UncoveredCount(BaseModel):

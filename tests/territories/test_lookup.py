@@ -259,6 +259,13 @@ async def test_white_space_is_paged_and_of_a_layer_that_exists(
     await add_customers(database, there[:, 0], there[:, 1])
 
     assert await uncovered(client, plan.layer_id) == ["C0", "C2", "C3", "C4", "C5"]
+    # In a territory that is not there, and between the others or before them by its cell.
+    await name_account(database, plan, "C1", "T99")
+    by_cell = {name: int(cell_from_point(*there[int(name[1:])], 12)) for name in ["C1", "C0"]}
+    others = ["C0", "C2", "C3", "C4", "C5"]
+    expected = ["C1", *others] if by_cell["C1"] < by_cell["C0"] else [*others, "C1"]
+    for limit in (1, 2, 3, 5, 6, 100):
+        assert await uncovered(client, plan.layer_id, limit) == expected
     for path in ("white-space", "white-space/count"):
         assert (await client.get(f"/v1/territories/{path}?layer=4711")).status_code == 404
         assert (await client.get(f"/v1/territories/{path}")).status_code == 422
@@ -336,11 +343,11 @@ async def test_lookups_and_white_space_read_indexes_only(
     engine.dispose()
     analyze(settings)
     cell = int(cell_from_point(*SHANGHAI, 12))
-    of_plan = {"layer_id": plan.layer_id, "plan_id": plan.plan_id}
+    of_plan = {"layer_id": plan.layer_id, "plan_id": plan.plan_id, "filter": "{}"}
 
     one = await explain(database, lookup_one(cell, scopes.EVERYTHING, None, None))
     many = await explain(database, lookup_each([cell] * 1000, scopes.EVERYTHING, None, None))
-    listed = await explain(database, LIST.bindparams(**of_plan, after=0, limit=100))
+    listed = await explain(database, LIST.bindparams(**of_plan, after_cell=0, after=0, limit=100))
     counted = await explain(database, COUNT.bindparams(**of_plan))
 
     assert "plan_cell" in one
