@@ -89,6 +89,11 @@ def _compare_caps(
     for part in box.parts():
         in_height = (south <= part.north) & (north >= part.south)
         within_height = (south >= part.south) & (north <= part.north)
+        if part.east - part.west >= 360.0:
+            # All round the globe nothing is beside the box, whatever crosses 180 degrees.
+            outside &= ~in_height
+            inside |= within_height
+            continue
         # A cap across the antimeridian is seen once on either side of the map.
         for shift in (0.0, -360.0, 360.0):
             left, right = west + shift, east + shift

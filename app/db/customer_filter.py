@@ -33,13 +33,13 @@ class CustomerFilter:
     @property
     def may_be_rare(self) -> bool:
         """Whether only the values tell if few or many customers match."""
-        return bool(
-            self.segments
-            or self.tags
-            or self.statuses
-            or self.not_visited_days is not None
-            or self.is_of_territories
-        )
+        is_by_state = bool(self.statuses) or self.not_visited_days is not None
+        return self.is_found_by_value or is_by_state
+
+    @property
+    def is_found_by_value(self) -> bool:
+        """Whether an index other than that of places may lead to the few that match."""
+        return bool(self.segments or self.tags or self.is_of_territories)
 
     @property
     def is_of_territories(self) -> bool:

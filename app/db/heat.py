@@ -119,7 +119,7 @@ async def read_sums(
     if found is None:
         return None
     if view is not None:
-        found = found.only(await asyncio.to_thread(are_touching, found.cells, resolution, view))
+        found = found.only(await asyncio.to_thread(TOUCHING.of, found.cells, resolution, view))
     return found if len(found.cells) <= most else None
 
 
@@ -155,6 +155,33 @@ async def read_around(
     if view is not None and not scope.is_unlimited:
         return found.only(await asyncio.to_thread(are_near, found.cells, resolution, view))
     return found
+
+
+class TouchingCells:
+    """Which cells touch a view, of the views that were asked for lately.
+
+    Maps ask for the same views again and again, and which cells have customers seldom changes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[tuple[BoundingBox, int], tuple[CellArray, NDArray[np.bool_]]] = {}
+
+    def of(self, cells: CellArray, resolution: int, view: BoundingBox) -> NDArray[np.bool_]:
+        """Return what `geo.cover.are_touching` does."""
+        kept = self._kept.get((view, resolution))
+        if kept is not None and np.array_equal(kept[0], cells):
+            return kept[1]
+        touching = are_touching(cells, resolution, view)
+        # Other threads may be looking too: it is exchanged whole, never taken from.
+        if len(self._kept) >= self._most:
+            self._kept = {}
+        self._kept[view, resolution] = (cells, touching)
+        return touching
+
+
+# Up to 0.7 MB each, where a view holds as many cells as an answer may; a tenth of that as a rule.
+TOUCHING = TouchingCells(most=128)
 
 
 async def read_packed(reader: AnyReader, wanted: Select[Any]) -> Sums:

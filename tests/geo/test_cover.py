@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from geo.bbox import BoundingBox
@@ -30,6 +30,8 @@ boxes = st.builds(
 
 
 @given(box=boxes, resolution=st.integers(0, 3))
+@example(box=BoundingBox(-180, -85, 180, 85), resolution=2)
+@example(box=BoundingBox(-180, 70, 180, 90), resolution=3)
 @settings(max_examples=150, deadline=None)
 def test_every_cell_that_touches_a_box_is_covered_and_known(
     box: BoundingBox, resolution: int
