@@ -6,7 +6,7 @@ from datetime import date
 from sqlalchemy import CursorResult, TextClause, text
 
 from app.db.generation import fold_changes
-from app.db.heat import COARSEST, FINEST
+from app.db.heat import COARSEST, FINEST, FINEST_TOTAL
 from app.db.session import Database, WriteSession
 
 # Sums of a resolution, from those of the next finer one: few rows are read twice.
@@ -21,20 +21,28 @@ SPREAD = """
     WITH taken AS (
         DELETE FROM activity_delta RETURNING cell, class, segment, customers, work_minutes,
             potential, revenue, overdue
-    ){levels}
+    ){levels}, added AS (
+        INSERT INTO activity_total AS known
+            (resolution, cell, customers, work_minutes, potential, revenue, overdue)
+        {totals}
+        ORDER BY 1, 2
+        ON CONFLICT (resolution, cell) DO UPDATE SET {add}
+    )
     INSERT INTO activity_cell AS known
         (resolution, cell, class, segment, customers, work_minutes, potential, revenue, overdue)
     {rows}
     -- By the index: neighbours on the ground are neighbours in the table.
     ORDER BY 1, 2
+    ON CONFLICT (resolution, cell, class, segment) DO UPDATE SET {add}
 """
+TOTAL = """SELECT {resolution}::smallint, cell, sum(customers)::bigint, sum(work_minutes),
+    sum(potential), sum(revenue), sum(overdue)::bigint FROM level_{resolution} GROUP BY cell"""
 ADD = """
-    ON CONFLICT (resolution, cell, class, segment) DO UPDATE SET
-        customers = known.customers + excluded.customers,
-        work_minutes = known.work_minutes + excluded.work_minutes,
-        potential = known.potential + excluded.potential,
-        revenue = known.revenue + excluded.revenue,
-        overdue = known.overdue + excluded.overdue
+    customers = known.customers + excluded.customers,
+    work_minutes = known.work_minutes + excluded.work_minutes,
+    potential = known.potential + excluded.potential,
+    revenue = known.revenue + excluded.revenue,
+    overdue = known.overdue + excluded.overdue
 """
 
 
@@ -45,14 +53,18 @@ def _spread() -> str:
     return SPREAD.format(
         levels="".join(LEVEL.format(resolution=r, finer=name) for r, name in levels),
         rows=" UNION ALL ".join(f"SELECT {r}::smallint, * FROM level_{r}" for r in resolutions),  # noqa: S608
+        totals=" UNION ALL ".join(
+            TOTAL.format(resolution=r) for r in resolutions if r <= FINEST_TOTAL
+        ),
+        add=ADD,
     )
 
 
-FOLD = text(_spread() + ADD)
+FOLD = text(_spread())
 
 IS_STALE = text("SELECT coalesce((SELECT is_stale FROM heat_state), false)")
 SHARED = text("LOCK TABLE customer IN ACCESS SHARE MODE")
-CLEAR = text("DELETE FROM activity_cell")
+CLEAR = (text("DELETE FROM activity_cell"), text("DELETE FROM activity_total"))
 # In one statement, and so of one instant: what is taken away is in the customers that are read.
 FINEST_ANEW = text(f"""
     WITH gone AS (DELETE FROM activity_delta)
@@ -72,9 +84,19 @@ NEXT_ANEW = text("""
         sum(customers), sum(work_minutes), sum(potential), sum(revenue), sum(overdue)
     FROM activity_cell WHERE resolution = :resolution + 1 GROUP BY 1, 2, 3, 4 ORDER BY 2
 """)
+TOTALS_ANEW = text(f"""
+    INSERT INTO activity_total
+        (resolution, cell, customers, work_minutes, potential, revenue, overdue)
+    SELECT resolution, cell, sum(customers), sum(work_minutes), sum(potential), sum(revenue),
+        sum(overdue)
+    FROM activity_cell WHERE resolution <= {FINEST_TOTAL} GROUP BY 1, 2 ORDER BY 1, 2
+""")  # noqa: S608
 
 # A cell that lost its last customer goes, and with it the rounding its sums have gathered.
-FORGET = text("DELETE FROM activity_cell WHERE customers <= 0")
+FORGET = (
+    text("DELETE FROM activity_cell WHERE customers <= 0"),
+    text("DELETE FROM activity_total WHERE customers <= 0"),
+)
 
 MARK = text("""
     -- No day turns while the fold's lock is held, so the sums are of the day that is written here.
@@ -138,8 +160,8 @@ async def _fold_in_turn(database: Database) -> int | None:
             touched = await _make_anew(session)
         else:
             touched = await _changed_by(session, FOLD)
-            if touched:
-                await session.execute(FORGET)
+            for statement in FORGET if touched else ():
+                await session.execute(statement)
         await session.execute(
             MARK, {"touched": min(touched, 1), "began_at": began_at, "is_anew": is_stale}
         )
@@ -150,10 +172,12 @@ async def _make_anew(session: WriteSession) -> int:
     """Sum up the customers themselves, each resolution from the finer one; return the rows made."""
     # No first import can call them stale once more before it is written down that they are not.
     await session.execute(SHARED)
-    await session.execute(CLEAR)
+    for statement in CLEAR:
+        await session.execute(statement)
     touched = await _changed_by(session, FINEST_ANEW)
     for resolution in range(FINEST - 1, COARSEST - 1, -1):
         touched += await _changed_by(session, NEXT_ANEW, resolution=resolution)
+    await session.execute(TOTALS_ANEW)
     # An empty table has changed as well.
     return max(touched, 1)
 

@@ -4,6 +4,7 @@ import numpy as np
 import psycopg
 
 from app.db.checks import Check, Finding, value
+from app.db.heat import FINEST_TOTAL
 from geo.cells import CUSTOMER_RESOLUTION, cells_from_points
 
 SAMPLE = 5000
@@ -64,6 +65,19 @@ SUMS = """
             > 1e-6 * (1 + abs(coalesce(found.potential, 0)))
         OR abs(coalesce(kept.revenue, 0) - coalesce(found.revenue, 0))
             > 1e-6 * (1 + abs(coalesce(found.revenue, 0)))
+"""
+TOTALS = """
+    -- Coarse cells whose sums over all classes and segments differ from those by class and segment.
+    WITH found AS (
+        SELECT resolution, cell, sum(customers) AS n, sum(work_minutes) AS work,
+            sum(potential) AS potential, sum(revenue) AS revenue, sum(overdue) AS overdue
+        FROM public.activity_cell WHERE resolution <= %s GROUP BY 1, 2
+    )
+    SELECT count(*) FROM public.activity_total AS kept FULL JOIN found USING (resolution, cell)
+    WHERE kept.customers IS DISTINCT FROM found.n OR kept.overdue IS DISTINCT FROM found.overdue
+        OR abs(kept.work_minutes - found.work) > 1e-6 * (1 + abs(found.work))
+        OR abs(kept.potential - found.potential) > 1e-6 * (1 + abs(found.potential))
+        OR abs(kept.revenue - found.revenue) > 1e-6 * (1 + abs(found.revenue))
 """
 STALE = "SELECT is_stale FROM public.heat_state"
 IN_FORCE = """
@@ -145,7 +159,7 @@ def sums(connection: psycopg.Connection) -> Finding:
         return Finding(
             "sums", "warning", "they are to be made anew", "a worker does it with its next fold"
         )
-    n_wrong = value(connection, SUMS)
+    n_wrong = value(connection, SUMS) + value(connection, TOTALS, FINEST_TOTAL)
     if n_wrong:
         return Finding(
             "sums", "failed", f"{n_wrong} cells differ from their customers",

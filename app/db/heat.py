@@ -36,7 +36,7 @@ from app.db.prepared import Prepared, left_open, written
 from app.db.scope import Scope, visible_territory_ids
 from app.db.session import AnyReader, rows
 from app.db.spatial import cell_parent, open_spans, spans
-from app.db.tables import ActivityCell, Customer, HeatState, Territory
+from app.db.tables import ActivityCell, ActivityTotal, Customer, HeatState, Territory
 from geo.bbox import BoundingBox
 from geo.cells import CUSTOMER_RESOLUTION, CellArray, area_km2, joined_ranges
 from geo.cover import are_near, are_touching, cover
@@ -44,6 +44,9 @@ from geo.cover import are_near, are_touching, cover
 Measure = Literal["customers", "density", "work_minutes", "potential", "revenue", "visit_gap"]
 
 COARSEST, FINEST = 2, 9
+# Up to here sums over all classes and segments are kept as well: a view of coarse cells would read
+# ten or twenty rows for each.
+FINEST_TOTAL = 6
 # What is read for a view reaches a little beyond it, and many times so for a view that is a line.
 MOST_BEYOND = 4
 # Statements kept, of which there are fewer, and views whose ranges are kept, a few kilobytes each.
@@ -233,12 +236,13 @@ def heat_rows(
     """
     if not is_rolled_up(scope, wanted):
         return _from_customers(scope, measure, wanted, resolution, covering, fewest)
-    sums = _from_rollup(measure, resolution, literal(fewest))
+    is_whole = not wanted.classes and not wanted.segments
+    sums, cell = _from_rollup(measure, resolution, literal(fewest), is_whole)
     if wanted.classes:
         sums = sums.where(ActivityCell.class_.in_(wanted.classes))
     if wanted.segments:
         sums = sums.where(ActivityCell.segment.in_(wanted.segments))
-    return sums if covering is None else within(sums, ActivityCell.cell, covering, resolution)
+    return sums if covering is None else within(sums, cell, covering, resolution)
 
 
 def within(sums: Select[Any], cell: Any, covering: CellArray, resolution: int) -> Select[Any]:
@@ -257,7 +261,9 @@ def walking(
     here = sums.where(cell.between(span.c.first, span.c.last))
     if resolution is not None:
         here = here.where(resolution == span.c.level)
-    in_span = here.correlate(span).lateral()
+    # OFFSET keeps the planner from joining all of a resolution with all ranges, as it may where the
+    # table has grown since it was looked at.
+    in_span = here.offset(0).correlate(span).lateral()
     return select(in_span.c.cell, in_span.c.customers, in_span.c.amount).join_from(
         span, in_span, true()
     )
@@ -277,10 +283,11 @@ def _rollup(
     measure: Measure, resolution: int, has_classes: bool, has_segments: bool, has_view: bool
 ) -> Prepared:
     """Return the statement for sums of the rollup, with all that may differ left open."""
-    sums = _from_rollup(measure, resolution, left_open("fewest", BigInteger()))
+    fewest = left_open("fewest", BigInteger())
+    sums, cell = _from_rollup(measure, resolution, fewest, not has_classes and not has_segments)
     sums = chosen(sums, has_classes, has_segments)
     if has_view:
-        sums = walking(sums, ActivityCell.cell, open_spans())
+        sums = walking(sums, cell, open_spans())
     return packing(sums.limit(left_open("at_most", BigInteger())))
 
 
@@ -291,23 +298,29 @@ def _ranges(view: BoundingBox, resolution: int) -> tuple[str, str]:
     return written(first), written(last)
 
 
-def _from_rollup(measure: Measure, resolution: int, fewest: ColumnElement[int]) -> Select[Any]:
+def _from_rollup(
+    measure: Measure, resolution: int, fewest: ColumnElement[int], is_whole: bool
+) -> tuple[Select[Any], Any]:
+    """Select the sums of a resolution; return their column of cells as well.
+
+    `is_whole` says that no class and no segment will be chosen.
+    """
+    has_totals = is_whole and resolution <= FINEST_TOTAL
+    table = ActivityTotal if has_totals else ActivityCell
     amount = {
-        "work_minutes": ActivityCell.work_minutes,
-        "potential": ActivityCell.potential,
-        "revenue": ActivityCell.revenue,
-        "visit_gap": ActivityCell.overdue,
-    }.get(measure, ActivityCell.customers)
-    customers = func.sum(ActivityCell.customers)
-    columns: list[Any] = [
-        ActivityCell.cell, customers.label("customers"), func.sum(amount).label("amount")
-    ]  # fmt: skip
-    return (
-        select(*columns)
-        .where(ActivityCell.resolution == literal_column(str(resolution)))
-        .group_by(ActivityCell.cell)
-        .having(customers >= fewest)
-    )
+        "work_minutes": table.work_minutes,
+        "potential": table.potential,
+        "revenue": table.revenue,
+        "visit_gap": table.overdue,
+    }.get(measure, table.customers)
+    of_level = table.resolution == literal_column(str(resolution))
+    if has_totals:
+        columns: list[Any] = [table.cell, table.customers, amount.label("amount")]
+        return select(*columns).where(of_level, table.customers >= fewest), table.cell
+    customers = func.sum(table.customers)
+    columns = [table.cell, customers.label("customers"), func.sum(amount).label("amount")]
+    sums = select(*columns).where(of_level).group_by(table.cell).having(customers >= fewest)
+    return sums, table.cell
 
 
 def _from_customers(

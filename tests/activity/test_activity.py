@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.activity import fold, refresh_work, snapshot, turn_day
-from app.activity.rollup import COARSEST, FINEST, FOLD_LOCK
+from app.activity.rollup import COARSEST, FINEST, FINEST_TOTAL, FOLD_LOCK
 from app.db import pool
 from app.db.session import Database, WriteSession
 from app.settings import Settings, WorkSettings
@@ -39,6 +39,16 @@ FROM_SCRATCH = text("""
 STORED = text("""
     SELECT resolution, cell, class, segment, customers, work_minutes, potential, revenue, overdue
     FROM activity_cell
+""")
+TOTALS_FROM_SCRATCH = text("""
+    SELECT r, cell_parent(cell, r), count(*), sum(work_minutes), sum(potential), sum(revenue),
+        count(*) FILTER (WHERE due_on < (SELECT day FROM heat_state))
+    FROM customer CROSS JOIN generate_series(CAST(:coarsest AS int), CAST(:finest AS int)) AS r
+    WHERE status <> 'inactive' GROUP BY 1, 2
+""")
+TOTALS = text("""
+    SELECT resolution, cell, customers, work_minutes, potential, revenue, overdue
+    FROM activity_total
 """)
 INSERT = text("""
     INSERT INTO customer (external_id, name, geom, cell, class, segment, status, work_minutes,
@@ -90,15 +100,19 @@ def _row(drawn: dict[str, Any]) -> dict[str, Any]:
 async def _rollup(database: Database, statement: Any, **values: Any) -> dict[Any, Any]:
     async with database.reading() as session:
         rows = await session.execute(statement, values)
-        return {tuple(row[:4]): tuple(row[4:]) for row in rows}
+        return {tuple(row[:-5]): tuple(row[-5:]) for row in rows}
 
 
 async def _assert_rollups_hold(database: Database) -> None:
-    stored = await _rollup(database, STORED)
-    expected = await _rollup(database, FROM_SCRATCH, coarsest=COARSEST, finest=FINEST)
-    assert stored.keys() == expected.keys()
-    for key, sums in expected.items():
-        assert stored[key] == pytest.approx(sums, rel=1e-9, abs=1e-3), key
+    for stored_in, from_scratch, finest in (
+        (STORED, FROM_SCRATCH, FINEST),
+        (TOTALS, TOTALS_FROM_SCRATCH, FINEST_TOTAL),
+    ):
+        stored = await _rollup(database, stored_in)
+        expected = await _rollup(database, from_scratch, coarsest=COARSEST, finest=finest)
+        assert stored.keys() == expected.keys()
+        for key, sums in expected.items():
+            assert stored[key] == pytest.approx(sums, rel=1e-9, abs=1e-3), key
 
 
 @given(steps=st.lists(STEPS, min_size=1, max_size=8))

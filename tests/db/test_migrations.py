@@ -81,6 +81,7 @@ LATER_ROWS = (
     """INSERT INTO data_generation VALUES ('restored', 1)""",
     f"""INSERT INTO geofence_cell VALUES ({CELL}, 1)""",
     """INSERT INTO heat_state (day) VALUES ('2026-01-01')""",
+    f"""INSERT INTO activity_total VALUES (6, {CELL}, 1, 1, 1, 1)""",
     """INSERT INTO set_aside_index VALUES ('ix', 'CREATE INDEX ix ON customer (name)')""",
 )
 

@@ -52,6 +52,18 @@ ROLLUP_DIFFERENCES = """
         OR abs(wanted.work - kept.work_minutes) > 1e-6 * (1 + abs(wanted.work))
         OR abs(wanted.potential - kept.potential) > 1e-6 * (1 + abs(wanted.potential))
 """
+TOTAL_DIFFERENCES = """
+    -- The sums over all classes and segments against the rollups.
+    WITH wanted AS (
+        SELECT resolution, cell, sum(customers) AS customers, sum(work_minutes) AS work,
+            sum(overdue) AS overdue
+        FROM activity_cell WHERE resolution <= 6 GROUP BY 1, 2
+    )
+    SELECT count(*) FROM wanted FULL JOIN activity_total AS kept USING (resolution, cell)
+    WHERE wanted.customers IS DISTINCT FROM kept.customers
+        OR wanted.overdue IS DISTINCT FROM kept.overdue
+        OR abs(wanted.work - kept.work_minutes) > 1e-6 * (1 + abs(wanted.work))
+"""
 MISPLACED = """
     -- Customers that are not in exactly one territory of a plan in force.
     SELECT plan.id, customer.external_id, count(DISTINCT plan_cell.territory_id)
@@ -197,7 +209,7 @@ def _due_dates(site: Site, ledger: Ledger) -> list[str]:
 
 
 def _rollups(site: Site, ledger: Ledger) -> list[str]:
-    different = site.value(ROLLUP_DIFFERENCES)
+    different = site.value(ROLLUP_DIFFERENCES) + site.value(TOTAL_DIFFERENCES)
     return [f"{different} rollups differ from their customers"] if different else []
 
 

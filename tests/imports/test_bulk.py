@@ -32,6 +32,11 @@ SUMS = """
         FROM customer WHERE status <> 'inactive')
     UNION ALL
     SELECT 0 WHERE (SELECT count(DISTINCT resolution) FROM activity_cell) <> 8
+    UNION ALL
+    SELECT resolution FROM activity_total GROUP BY resolution
+    HAVING sum(customers) <> (SELECT count(*) FROM customer WHERE status <> 'inactive')
+    UNION ALL
+    SELECT 1 WHERE (SELECT count(DISTINCT resolution) FROM activity_total) <> 5
 """
 BROUGHT = """
     SELECT count(*) FROM customer

@@ -4,6 +4,7 @@ from app.db.tables.access import ApiKey, AuditEvent, IdempotencyKey
 from app.db.tables.activity import (
     ActivityCell,
     ActivityDelta,
+    ActivityTotal,
     HeatState,
     MeasureSnapshot,
 )
@@ -26,6 +27,7 @@ from app.db.tables.work import Artifact, ImportFault, Run, RunEvent, Upload, Upl
 __all__ = [
     "ActivityCell",
     "ActivityDelta",
+    "ActivityTotal",
     "ApiKey",
     "Artifact",
     "AuditEvent",

@@ -32,6 +32,24 @@ class ActivityCell(Base):
     overdue: Mapped[BigInt] = mapped_column(server_default="0")
 
 
+class ActivityTotal(Base):
+    """Sums over the customers of a coarse cell, all classes and segments: a tenth of the rows."""
+
+    __tablename__ = "activity_total"
+    __table_args__ = (
+        Index("ix_activity_total_empty", "cell", postgresql_where=text("customers <= 0")),
+        {"postgresql_with": {"fillfactor": 80}},
+    )
+
+    resolution: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    cell: Mapped[BigInt] = mapped_column(primary_key=True)
+    customers: Mapped[BigInt]
+    work_minutes: Mapped[float]
+    potential: Mapped[float]
+    revenue: Mapped[float]
+    overdue: Mapped[BigInt] = mapped_column(server_default="0")
+
+
 class ActivityDelta(Base):
     """Changes not yet folded into `activity_cell`, written by triggers on `customer`."""
 
