@@ -6,12 +6,17 @@ And what tests of statements ask of them: which ones were sent, and how the data
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from psycopg import sql
 from sqlalchemy import event, text
 
 from app.activity import fold
+from app.db.cluster import OWNER_ROLE
+from app.db.glance import Glance
+from app.db.prepared import Prepared
 from app.db.session import Database
 from app.settings import Settings
 from tests.search.crowd import add_customers, analyze, clear
@@ -43,6 +48,16 @@ CELL_FENCES = text("""
     WHERE customer.id % 5 = 0
 """)
 Sent = list[tuple[str, Any]]
+OPEN = re.compile(r"%\((\w+)\)s")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPlan:
+    """How the database runs a statement that it keeps, in a mode in which it may do so."""
+
+    name: str
+    mode: str
+    plan: str
 
 
 @asynccontextmanager
@@ -100,3 +115,59 @@ async def explained(database: Database, sent: Sent) -> list[str]:
 def read_whole(plan: str) -> list[str]:
     """The large tables that a plan reads from end to end."""
     return LARGE.findall(plan)
+
+
+@contextmanager
+def prepared_plans() -> Iterator[list[PreparedPlan]]:
+    """Note how the database runs what glances send it until the block ends.
+
+    Asked on the connection that has just sent it, of the statement that the server keeps there:
+    a look-alike with its values written out is planned for these values, and as it is never kept,
+    never for any.
+    """
+    found: list[PreparedPlan] = []
+    send = Glance.all
+
+    async def note(glance: Glance, statement: Prepared, **given: Any) -> list[tuple[Any, ...]]:
+        rows = await send(glance, statement, **given)
+        found.extend(await _explained_as_kept(glance, statement, given))
+        return rows
+
+    Glance.all = note  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        Glance.all = send  # type: ignore[method-assign]
+
+
+async def _explained_as_kept(
+    glance: Glance, statement: Prepared, given: dict[str, Any]
+) -> list[PreparedPlan]:
+    connection = glance._connection
+    # As the driver numbers values: in the order in which they are first named.
+    names = list(dict.fromkeys(OPEN.findall(statement.text)))
+    numbered = OPEN.sub(lambda name: f"${names.index(name[1]) + 1}", statement.text)
+    kept = await connection.execute(
+        "SELECT name, current_setting('plan_cache_mode'), current_user FROM pg_prepared_statements "
+        "WHERE statement = %s ORDER BY prepare_time DESC LIMIT 1",
+        [numbered.replace("%%", "%")],
+        prepare=False,
+    )
+    ((name, mode, role),) = await kept.fetchall()
+    # Whoever owns the tables would not be held to what the application's role may do.
+    assert role != OWNER_ROLE
+    # Left to the database, it is planned for its values at first, and for any values after that if
+    # this seems no worse.
+    may_be = ["force_custom_plan", "force_generic_plan"] if mode == "auto" else [mode]
+    values = statement.values(given)
+    executed = sql.SQL("EXPLAIN EXECUTE {}").format(sql.Identifier(name))
+    if names:
+        given_here = sql.SQL(", ").join(sql.Literal(values[each]) for each in names)
+        executed += sql.SQL("({})").format(given_here)
+    found = []
+    for each in may_be:
+        await connection.execute(f"SET plan_cache_mode = {each}".encode())
+        lines = await (await connection.execute(executed, prepare=False)).fetchall()
+        found.append(PreparedPlan(name, each, "\n".join(line for (line,) in lines)))
+    await connection.execute(f"SET plan_cache_mode = {mode}".encode())
+    return found

@@ -30,18 +30,20 @@ from app.settings import Settings, WorkSettings
 from app.territories.repository import lookup_each, lookup_one
 from geo.cells import CUSTOMER_RESOLUTION, cells_from_points
 from geo.tiles import tile_at
+from tests.auth.clients import clients_of
 from tests.crowded_ground import (
     HERE,
     N,
     Sent,
     crowded_ground,
     explained,
+    prepared_plans,
     read_whole,
     statements_sent,
 )
 from tests.search.crowd import analyze
 from tests.search.test_search import explain
-from tests.tiles.ground import add_plan, patch, quarters
+from tests.tiles.ground import add_owner, add_plan, patch, quarters
 
 DAY = date(2026, 3, 20)
 # Filled in by the test: names of tests must be the same in all processes that run them.
@@ -188,6 +190,100 @@ async def test_territories_are_found_by_the_cells_of_points(
     assert "plan_cell_1" in one
     if n_points == 1:
         assert not read_whole(each), each
+
+
+@pytest.fixture(scope="module")
+async def rep_id(crowded: Database) -> int:
+    """A rep whom one of the four territories of the smaller plan belongs to."""
+    return await add_owner(crowded, 1, "rep")
+
+
+PLACE = "lon=121.47&lat=31.23"
+Z9, Z12 = ("/".join(map(str, tile_at(*HERE, z))) for z in (9, 12))
+# Filters of which only the values tell whether few match, and what finds the few.
+RARE = {
+    "tag=rare": "ix_customer_tags", "segment=rare": "ix_customer_segment",
+    "status=lead": "ix_customer_status", "not_visited_days=199": "ix_customer_last_visit_at",
+    "territory_id=1": "ix_customer_cell", "rep_id=REP": "ix_customer_cell",
+}  # fmt: skip
+ANY_ROLLUP = "Index Scan using pk_activity_cell"
+# What a request sends to be kept, the index by which it must be found, and for whom.
+FOR_ANY_VALUES: list[tuple[str, str, str]] = [
+    *(
+        (f"/v1/search/{search}&{PLACE}{wanted}", f"Scan using {index} on", "admin")
+        for search in ("radius?radius_m=3000", "radius?radius_m=200000", "nearest?k=10")
+        for wanted, index in (
+            ("", "ix_customer_geog"), ("&class=S", "ix_customer_geog_sa"),
+            ("&class=B", "ix_customer_geog_b"), ("&class=C", "ix_customer_geog"),
+        )
+    ),
+    (f"/v1/search/radius?radius_m=3000&{PLACE}", "ix_customer_geog", "rep"),
+    (f"/v1/search/radius?radius_m=200000&{PLACE}", "ix_customer_cell", "rep"),
+    (f"/v1/search/nearest?{PLACE}", "ix_customer_cell", "rep"),
+    (f"/v1/search/nearest?{PLACE}&class=C", "ix_customer_cell", "rep"),
+    (f"/v1/territories/at?{PLACE}", "plan_cell_1_pkey", "admin"),
+    (f"/v1/territories/at?{PLACE}&layer=1", "plan_cell_1_pkey", "admin"),
+    (f"/v1/territories/at?{PLACE}&as_of=2026-01-01T00:00:00Z", "plan_cell_1_pkey", "admin"),
+    (f"/v1/territories/at?{PLACE}", "plan_cell_1_pkey", "rep"),
+    *(
+        (f"/v1/tiles/heat/{tile}.mvt?measure=revenue{wanted}", ANY_ROLLUP, role)
+        for tile in (Z9, Z12)
+        for wanted in ("", "&class=A", "&class=A&segment=retail")
+        for role in ("admin", "viewer")
+    ),
+    (f"/v1/tiles/customers/{Z9}.mvt", ANY_ROLLUP, "admin"),
+    (f"/v1/tiles/customers/{Z12}.mvt", "ix_customer_geom", "admin"),
+    (f"/v1/tiles/customers/{Z9}.mvt", "ix_customer_cell", "rep"),
+    (f"/v1/tiles/customers/{Z12}.mvt", "ix_customer_geom", "rep"),
+    (f"/v1/tiles/geofences/{Z9}.mvt", "ix_geofence_tile_outline", "admin"),
+]  # fmt: skip
+
+
+async def plans_kept(
+    settings: Settings, database: Database, address: str, role: str, rep_id: int
+) -> dict[str, list[str]]:
+    """How the statements of a request are run, by the mode in which the database may plan them."""
+    async with clients_of(settings, database) as client_as:
+        asking = await client_as(role, rep_id if role == "rep" else None)
+        with prepared_plans() as plans:
+            answer = await asking.get(address.replace("REP", str(rep_id)))
+    assert answer.status_code in (200, 204), answer.text
+    by_mode: dict[str, list[str]] = {}
+    for plan in plans:
+        by_mode.setdefault(plan.mode, []).append(plan.plan)
+    return by_mode
+
+
+@pytest.mark.parametrize(("address", "index", "role"), FOR_ANY_VALUES)
+async def test_a_statement_that_is_kept_is_found_by_its_index_for_these_and_for_any_values(
+    settings: Settings, crowded: Database, rep_id: int, address: str, index: str, role: str
+) -> None:
+    kept = await plans_kept(settings, crowded, address, role, rep_id)
+
+    assert set(kept) == {"force_custom_plan", "force_generic_plan"}
+    for mode, plans in kept.items():
+        assert any(index in plan for plan in plans), "\n\n".join([mode, *plans])
+        for plan in plans:
+            assert not read_whole(plan), f"{mode}\n{plan}"
+
+
+@pytest.mark.parametrize(
+    "search", ["radius?radius_m=3000", "radius?radius_m=200000", "nearest?k=9"]
+)
+@pytest.mark.parametrize(("wanted", "index"), RARE.items())
+async def test_a_search_for_what_may_be_rare_is_never_planned_for_any_values(
+    settings: Settings, crowded: Database, rep_id: int, search: str, wanted: str, index: str
+) -> None:
+    address = f"/v1/search/{search}&{PLACE}&{wanted}"
+
+    kept = await plans_kept(settings, crowded, address, "admin", rep_id)
+
+    assert list(kept) == ["force_custom_plan"]
+    (plan,) = kept["force_custom_plan"]
+    # Who is within 3 km is few as well.
+    may_be = (index, "ix_customer_geog") if "=3000" in search else (index,)
+    assert any(name in plan for name in may_be), plan
+    assert not read_whole(plan), plan
 
 
 def without_first_look(sent: Sent) -> Sent:
