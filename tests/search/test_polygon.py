@@ -1,5 +1,6 @@
 """Search in an area, against shapely; and around many places, against the searches of one."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from app.db.session import Database
 from app.search.schemas import CustomersInArea, FoundAroundEach
 from geo.geojson import polygon_from_geojson
+from tests.published_predicates import published_predicates
 from tests.search.crowd import add_customers
 from tests.search.test_search import crowds, found
 
@@ -87,6 +89,22 @@ async def test_an_area_holds_what_brute_force_finds(
     held = shapely.covers(polygon, shapely.points(lons, lats))
     assert sorted(names) == sorted(f"C{i}" for i in np.flatnonzero(held))
     assert len(set(names)) == len(names)
+
+
+async def test_borders_vertices_and_holes_are_in_an_area_as_the_validation_suite_says(
+    client: httpx.AsyncClient, database: Database, shared_data: Path
+) -> None:
+    cases = published_predicates(shared_data)
+    places = sorted({point for case in cases for point in case.points})
+    lons, lats = np.array(places).T
+    await add_customers(database, lons, lats)
+
+    for case in cases:
+        names = await inside(client, shapely.geometry.mapping(case.area))
+        held = [f"C{places.index(point)}" in names for point in case.points]
+        assert case.agrees_with(held), case.case
+    assert sum(case.is_of_all for case in cases) >= 30
+    assert len(cases) - sum(case.is_of_all for case in cases) >= 30
 
 
 async def test_an_area_across_180_degrees_is_narrow(
