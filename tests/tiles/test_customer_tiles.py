@@ -75,6 +75,65 @@ async def test_every_served_customer_is_in_exactly_one_tile_of_a_zoom(
         assert work == pytest.approx(12.5 * len(lon))
 
 
+def on_map(lon: float, lat: float, z: int) -> tuple[Tile, tuple[float, float]]:
+    """The tile of a point and where it is there, from 0 to 4096, by the definition of the map.
+
+    https://wiki.openstreetmap.org/wiki/Slippy_map_tilenames; who is beyond the map is on its rim.
+    """
+    n = 1 << z
+    y = (1 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2 if abs(lat) < 90 else (lat < 0) * 1.0
+    place = np.clip([(lon + 180) / 360, y], 0, 1) * n
+    # Corners of tiles are a rounding or two beside the whole numbers that they are.
+    whole = np.round(place)
+    place = np.where(np.abs(place - whole) < 1e-6, whole, place)
+    column, row = (int(i) for i in np.minimum(np.floor(place), n - 1))
+    return (z, column, row), ((place[0] - column) * 4096, (place[1] - row) * 4096)
+
+
+@pytest.mark.parametrize("z", [12, 15, 22])
+async def test_a_tile_of_single_customers_holds_exactly_its_own_where_they_are(
+    client: httpx.AsyncClient, database: Database, z: int
+) -> None:
+    """No buffer: no customer is in two tiles, not even one that stands on a border."""
+    corner, rng = tile_bounds(12, 3000, 1500), np.random.default_rng(9)
+    special = [
+        (0, 0), (180, 70), (-180, 70), (0, 90), (17, -90), (5, 86), (corner.west, corner.north),
+        (corner.east, corner.south), (0, MAX_LATITUDE), (0, -MAX_LATITUDE),
+    ]  # fmt: skip
+    # Around a corner as well: by units of a tile of zoom 12, on all of its four sides.
+    unit = (corner.east - corner.west) / 4096 * rng.uniform(-3, 3, (12, 2))
+    places = np.array([*special, *(np.array([corner.west, corner.north]) + unit)])
+    lon, lat = places.T
+    status = ["inactive" if i % 11 == 10 else "active" for i in range(len(places))]
+    await add_customers(database, lon, lat, status=status)
+    expected: dict[Tile, dict[str, tuple[float, float]]] = {}
+    for i in np.flatnonzero(np.array(status) == "active").tolist():
+        tile, place = on_map(*places[i], z)
+        expected.setdefault(tile, {})[f"C{i}"] = place
+    last = (1 << z) - 1
+    beside = {
+        (z, (x + dx) % (last + 1), y + dy)
+        for _, x, y in expected
+        for dx in (-1, 0, 1)
+        for dy in (-1, 0, 1)
+        if 0 <= y + dy <= last
+    }
+
+    async with database.reading() as session:
+        ids = dict((await session.execute(select(Customer.external_id, Customer.id))).all())
+    for tile in beside:
+        shown = {f["properties"]["external_id"]: f for f in await features(client, tile)}
+        own = expected.get(tile, {})
+        assert set(shown) == set(own), tile
+        for name, feature in shown.items():
+            assert feature["id"] == feature["properties"]["id"] == ids[name]
+            assert feature["properties"]["n"] == 1
+            x, y = feature["geometry"]["coordinates"]
+            # The decoder counts from the south.
+            apart = np.abs(np.array([x, 4096 - y]) - own[name])
+            assert apart.max() <= 1, (tile, name)
+
+
 async def test_a_limited_caller_gets_the_sums_of_its_own_customers(
     database: Database, scattered: tuple[Floats, Floats]
 ) -> None:
