@@ -55,7 +55,7 @@ LAND = "bbox=118,28,125,35"
 CROWD: dict[str, Any] = {
     "class": np.where(np.arange(N) % 1000 == 0, "S", np.array(["A", "B", "C"])[np.arange(N) % 3]),
     "segment": np.where(np.arange(N) % 5000 == 1, "rare", "retail"),
-    "tags": np.where(np.arange(N) % 5000 == 2, "rare", ""),
+    "tags": np.where(np.arange(N) % 5000 == 2, "rare", np.where(np.arange(N) % 5 == 0, "key", "")),
     "status": np.where(np.arange(N) % 1000 == 3, "lead", "active"),
     "last_visit_days": np.arange(N) % 200,
 }
@@ -284,6 +284,33 @@ async def test_a_search_for_what_may_be_rare_is_never_planned_for_any_values(
     may_be = (index, "ix_customer_geog") if "=3000" in search else (index,)
     assert any(name in plan for name in may_be), plan
     assert not read_whole(plan), plan
+
+
+@pytest.mark.parametrize(
+    "wanted", ["tag=key", "segment=retail", "status=active", LAND, "territory_id=1"]
+)
+async def test_a_list_of_what_may_be_rare_is_never_planned_for_any_values(
+    settings: Settings, crowded: Database, wanted: str
+) -> None:
+    """Else the twelfth page of customers with a common tag reads and sorts all that have it."""
+    application = create_app(settings.model_copy(update={"pool_size": 1}))
+    database: Database = application.state.database
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as asking:
+        for _ in range(12):
+            answer = await asking.get(f"/v1/customers?{wanted}")
+            assert answer.status_code == 200, answer.text
+
+    async with database.reading() as session:
+        planned = await session.execute(
+            text("SELECT generic_plans, custom_plans FROM pg_prepared_statements "
+                 "WHERE statement ~ 'SELECT customer.id, customer.external_id'")
+        )  # fmt: skip
+        kept = planned.all()
+    await database.close()
+
+    assert any(n_custom for _, n_custom in kept)
+    assert all(n_generic == 0 for n_generic, _ in kept), kept
 
 
 def without_first_look(sent: Sent) -> Sent:
