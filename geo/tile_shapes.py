@@ -88,6 +88,39 @@ def cells_on_tile(
     return _shapes(rings, owners, len(shown)), shown
 
 
+def cell_boxes(cells: CellArray) -> FloatArray:
+    """West, south, east and north (n, 4), degrees, of the cells' outlines as they are drawn.
+
+    A cell across the antimeridian has a box on either side: n may be more than the cells are.
+    """
+    rings = _outlines(cells)
+    firsts = rings.offsets[:-1]
+    if len(firsts) == 0:
+        return np.empty((0, 4))
+    least = np.minimum.reduceat(rings.vertices, firsts, axis=0)
+    return np.hstack([least, np.maximum.reduceat(rings.vertices, firsts, axis=0)])
+
+
+def tiles_touching(boxes: FloatArray, zoom: int, margin: float) -> IntArray:
+    """Columns and rows (m, 2), each pair once, of the tiles that boxes (n, 4) reach into.
+
+    So does a box that is beyond the edge by up to `margin` of a tile's width, as far as shapes are
+    drawn there. What lies beyond the rim of the map is in the tiles at it.
+    """
+    world, last = (zoom, 0, 0), (1 << zoom) - 1
+    left, top = on_tile(world, 1, boxes[:, 0], boxes[:, 3]).T - margin
+    right, bottom = on_tile(world, 1, boxes[:, 2], boxes[:, 1]).T + margin
+    places = np.floor(np.column_stack([left, top, right, bottom])).astype(np.int64)
+    x, y, last_x, last_y = np.clip(places, 0, last).T
+    columns, rows = last_x - x + 1, last_y - y + 1
+    # All tiles of all boxes, one after another.
+    sizes = columns * rows
+    box = np.repeat(np.arange(len(boxes)), sizes)
+    nth = np.arange(len(box)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    found = np.column_stack([x[box] + nth % columns[box], y[box] + nth // columns[box]])
+    return np.unique(found, axis=0)
+
+
 def _outlines(cells: CellArray) -> Rings:
     """Outlines in degrees; of a cell across the antimeridian, the parts on either side."""
     vertices, offsets = drawn_boundary(cells)

@@ -18,10 +18,12 @@ from app.db.tables import Artifact
 from app.errors import NotFound
 from app.jobs.runs import RunContext
 from app.tiles import cell_tiles, territory_tiles
-from app.tiles.plan_cells import KnownPlans, Level
+from app.tiles.grid import EXTENT, MARGIN
+from app.tiles.plan_cells import KnownPlans, PlanCells
 from app.tiles.plans import ShownPlan, find_plan
 from app.tiles.schemas import CELLS, TERRITORIES, WORLD
-from geo.tiles import resolution_for_zoom, tile_at
+from geo.tile_shapes import cell_boxes, tiles_touching
+from geo.tiles import resolution_for_zoom
 
 KIND = "pmtiles"
 MEDIA_TYPE = "application/vnd.pmtiles"
@@ -51,7 +53,7 @@ async def run_pmtiles(context: RunContext) -> None:
             z for z in range(FINEST_ZOOM + 1)
             if z == FINEST_ZOOM or resolution_for_zoom(z) + 1 >= cells.finest
         )  # fmt: skip
-        wanted = tiles_of(await cells.level(cells.finest), finest)
+        wanted = await tiles_of(cells, finest)
     file = io.BytesIO()
     # The library has no types.
     writer: Any = Writer(file)
@@ -80,25 +82,19 @@ async def run_pmtiles(context: RunContext) -> None:
         await context.succeed(session, result)
 
 
-def tiles_of(level: Level, finest: int) -> list[Tile]:
-    """Return the tiles down to a zoom that cells may touch, in the order of the file.
+async def tiles_of(cells: PlanCells, finest: int) -> list[Tile]:
+    """Return the tiles down to a zoom that the plan reaches into, in the order of the file.
 
-    Cells are smaller than a tile of the finest zoom, so they reach into its neighbours at most.
+    Both as it is and as what its cells are summed up to: larger cells reach farther.
     """
-    n = 1 << finest
-    own = {
-        tile_at(lon, lat, finest)[1:]
-        for lon, lat in zip(level.lon.tolist(), level.lat.tolist(), strict=True)
-    }
-    near = {
-        ((x + dx) % n, y + dy)
-        for x, y in own for dx in (-1, 0, 1) for dy in (-1, 0, 1) if 0 <= y + dy < n
-    }  # fmt: skip
-    found = [
-        (z, x, y)
-        for z in range(finest + 1)
-        for x, y in {(x >> (finest - z), y >> (finest - z)) for x, y in near}
-    ]
+    own = await cells.level(cells.finest)
+    boxes = await asyncio.to_thread(cell_boxes, own.cells)
+    found: list[Tile] = []
+    for z in range(finest + 1):
+        shown = await cells.level(resolution_for_zoom(z) + 1)
+        larger = boxes[:0] if shown is own else await asyncio.to_thread(cell_boxes, shown.cells)
+        near = tiles_touching(np.concatenate([boxes, larger]), z, MARGIN / EXTENT)
+        found += [(z, x, y) for x, y in near.tolist()]
     return sorted(found, key=lambda tile: zxy_to_tileid(*tile))
 
 

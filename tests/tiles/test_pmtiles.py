@@ -5,15 +5,24 @@ from typing import Any
 
 import httpx
 import mapbox_vector_tile
+import numpy as np
 import pytest
+import shapely
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pmtiles.reader import MemorySource, Reader, all_tiles
 from sqlalchemy import text
 
 from app.db.session import Database
 from app.errors import UnsatisfiableRange
+from app.tiles.plan_cells import PlanCells
+from app.tiles.pmtiles_job import tiles_of
 from app.tiles.pmtiles_store import range_of
+from geo.cell_sets import without_inner
+from geo.cells import cells_from_points
+from geo.outlines import cell_outlines
+from geo.tiles import resolution_for_zoom, tile_at
 from tests.conftest import Drain
 from tests.tiles.ground import add_plan, patch, quarters
 
@@ -125,6 +134,30 @@ async def test_a_file_that_was_not_made_says_how_it_is(
     assert (await client.post(f"/v1/plans/{draft}:pmtiles")).status_code == 409
     for path in ("/v1/plans/99:pmtiles", "/v1/plans/0:pmtiles"):
         assert (await client.post(path)).status_code in (404, 422)
+
+
+@given(
+    st.sampled_from([0.0, 179.9, -120.0]), st.sampled_from([0.0, 52.5, 64.0, -80.0]),
+    st.integers(0, 2**32 - 1),
+)  # fmt: skip
+@hypothesis_settings(max_examples=12, deadline=None)
+async def test_a_plan_of_coarse_and_fine_cells_has_every_tile_it_reaches_into(
+    lon: float, lat: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = cells_from_points([lon, lon], [lat, lat], 3)[:1]
+    beside = cells_from_points(rng.uniform(lon - 3, lon, 9), rng.uniform(lat - 3, lat, 9), 4)
+    fine = cells_from_points(rng.uniform(lon - 4, lon, 9), rng.uniform(lat - 4, lat, 9), 9)
+    cells = without_inner(np.unique(np.concatenate([coarse, beside, fine])))
+    plan = PlanCells(cells, np.zeros(len(cells), dtype=np.int32))
+
+    wanted = set(await tiles_of(plan, 10))
+
+    for z in range(11):
+        drawn = (await plan.level(resolution_for_zoom(z) + 1)).cells
+        for shape in (*cell_outlines(cells), *cell_outlines(drawn)):
+            border = shapely.get_coordinates(shapely.segmentize(shape, 0.05))
+            assert {tile_at(*place, z) for place in border.tolist()} <= wanted
 
 
 @given(st.integers(1, 50), st.integers(0, 60), st.integers(0, 60))
