@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, FailFast, Field
 
 from app.http.paging import Link
-from app.http.values import Attributes, Latitude, Longitude, Name, NoTruth, SafeText, StrictModel
+from app.http.values import (
+    Attributes,
+    LatitudeBesideLon,
+    Longitude,
+    Name,
+    NoTruth,
+    SafeText,
+    StrictModel,
+)
 
 MOST_CELLS = 50_000
 MOST_POINTS = 10_000
@@ -173,7 +181,7 @@ class FencePoint(StrictModel):
     """A place to look up."""
 
     lon: Longitude
-    lat: Latitude
+    lat: LatitudeBesideLon
 
 
 class FenceBatch(StrictModel):

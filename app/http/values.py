@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     model_validator,
 )
 
@@ -78,6 +79,15 @@ def refuse_swapped(lon: object, lat: object) -> None:
         return
     if abs(lat) > 90 and abs(lat) <= 180 and abs(lon) <= 90:
         raise ValueError(f"lat {lat} is out of range; lon and lat look swapped")
+
+
+def _not_swapped(lat: Any, info: ValidationInfo) -> Any:
+    refuse_swapped(info.data.get("lon"), lat)
+    return lat
+
+
+# Of a model whose field before is `lon`; the fault is that of the latitude, as in queries.
+LatitudeBesideLon = Annotated[Latitude, BeforeValidator(_not_swapped)]
 
 
 class StrictModel(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, FailFast, Field
 
-from app.http.values import Instant, Latitude, Longitude, RowId, StrictModel
+from app.http.values import Instant, LatitudeBesideLon, Longitude, RowId, StrictModel
 
 
 class TerritoryRef(BaseModel):
@@ -43,7 +43,7 @@ class LookupPoint(StrictModel):
     """A place to look up."""
 
     lon: Longitude
-    lat: Latitude
+    lat: LatitudeBesideLon
 
 
 class LookupBatch(StrictModel):

@@ -388,3 +388,14 @@ async def test_a_batch_of_no_places_is_refused(
     answer = await client.post("/v1/geofences/at:batch", json={"points": points})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_a_swapped_pair_among_ten_thousand_places_is_named_as_such(
+    client: httpx.AsyncClient,
+) -> None:
+    points = [{"lon": 121.4, "lat": 31.2}] * 9_999 + [{"lon": 31.2, "lat": 121.4}]
+    answer = await client.post("/v1/geofences/at:batch", json={"points": points})
+    (fault,) = answer.json()["errors"]
+    assert answer.status_code == 422
+    assert fault["pointer"] == "/points/9999/lat"
+    assert "lon and lat look swapped" in fault["detail"]

@@ -318,6 +318,17 @@ async def test_a_wrong_batch_is_refused_and_named(
     assert answer.json()["errors"][0]["pointer"] == pointer
 
 
+async def test_a_swapped_pair_of_a_batch_is_named_as_such(client: httpx.AsyncClient) -> None:
+    points = [{"lon": 121.4, "lat": 31.2}, {"lon": 31.2, "lat": 121.4}]
+
+    answer = await client.post("/v1/territories/at:batch", json={"points": points})
+
+    (fault,) = answer.json()["errors"]
+    assert answer.status_code == 422
+    assert fault["pointer"] == "/points/1/lat"
+    assert "lon and lat look swapped" in fault["detail"]
+
+
 @pytest.mark.parametrize(
     "instant", ["5", "-5.5", "1700000000", "2.2e-309", "1e9", "1_0", "inf", "nan", "P1D", "today"]
 )
