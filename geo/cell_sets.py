@@ -92,3 +92,23 @@ def without_inner(ids: CellArray) -> CellArray:
         finer = np.flatnonzero(own > level)
         is_inner[finer] |= positions_in(ids, ancestors(ids[finer], level)) >= 0
     return ids[~is_inner]
+
+
+def joined_siblings(ids: CellArray, resolution: int) -> CellArray:
+    """Fewer sorted cells with the same descendants: seven siblings are their parent.
+
+    None of ``ids``, which do not overlap, is joined to a cell coarser than ``resolution``. The six
+    of a pentagon are left as they are.
+    """
+    joined = ids
+    finest = int(resolutions(ids).max(initial=0))
+    for level in range(finest, resolution, -1):
+        is_here = resolutions(joined) == level
+        here = joined[is_here]
+        parents, parent, n_children = np.unique(
+            ancestors(here, level - 1), return_inverse=True, return_counts=True
+        )
+        is_whole = n_children == 7
+        left = here[~is_whole[parent]]
+        joined = np.concatenate([joined[~is_here], left, parents[is_whole]])
+    return np.sort(joined)

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Double, Integer, SmallInteger, Text, func, se
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db import scope as scopes
-from app.db.heat import Sums, chosen, packing, unpack, walking
+from app.db.heat import COARSEST, Sums, chosen, packing, unpack, walking
 from app.db.prepared import Prepared, left_open, written
 from app.db.scope import Scope
 from app.db.session import AnyReader, rows
@@ -19,9 +19,10 @@ from app.db.tables import ActivityCell, Territory
 from app.tiles.apart import apart
 from app.tiles.encoding import encode, encoding_shapes, hexadecimal, of_shapes, packed
 from app.tiles.grid import EXTENT, MARGIN, MAX_BYTES
-from app.tiles.plan_cells import KnownPlans, Level
+from app.tiles.plan_cells import KnownPlans, Level, Pieces
 from app.tiles.plans import ShownPlan
-from geo.cells import CellArray, joined_ranges, resolutions
+from geo.cell_sets import owners_of
+from geo.cells import joined_ranges, resolutions
 from geo.tile_shapes import cells_on_tile
 from geo.tiles import resolution_for_zoom
 
@@ -64,7 +65,8 @@ async def read_tile(
         counted = fewest if scope.is_unlimited and plan.is_rolled_up else None
         sums = UNTOLD
         if counted is not None:
-            sums = await _sums(reader, plan, level.cells[near], counted)
+            pieces = await plan_cells.pieces(resolution)
+            sums = await _sums(reader, plan, level, pieces, near, counted)
         placed = await apart(len(near), _placed, tile, level, near, territories, sums)
         drawn = await encode(reader, _encoding(), placed)
         if len(drawn) <= MAX_BYTES:
@@ -80,12 +82,28 @@ def _territories(scope: Scope) -> Prepared:
     return Prepared(select(*shown).where(of_plan, scopes.territories(scope)))
 
 
-async def _sums(reader: AnyReader, plan: ShownPlan, cells: CellArray, fewest: int) -> Sums:
-    """Return the customers and the work of the cells that the plan's layer accepts."""
-    own, levels, bounds = resolutions(cells), [], []
-    for level in np.unique(own).tolist():
-        bounds.append(np.column_stack(joined_ranges(cells[own == level], level)))
-        levels += [level] * len(bounds[-1])
+async def _sums(
+    reader: AnyReader,
+    plan: ShownPlan,
+    level: Level,
+    pieces: Pieces,
+    near: NDArray[np.int64],
+    fewest: int,
+) -> Sums:
+    """Return the customers that the plan's layer accepts, and their work, of some shown cells.
+
+    Of the ground that these stand for: an ancestor at the border of the plan holds more than that.
+    """
+    is_near = np.zeros(len(level.cells), dtype=np.bool_)
+    is_near[near] = True
+    cells = pieces.cells[is_near[pieces.shown]]
+    # The rollups have no sums of cells that are coarser; their descendants are a range as well.
+    own, levels, bounds = np.maximum(resolutions(cells), COARSEST), [], []
+    for resolution in np.unique(own).tolist():
+        bounds.append(np.column_stack(joined_ranges(cells[own == resolution], resolution)))
+        levels += [resolution] * len(bounds[-1])
+    if not bounds:
+        return UNTOLD
     first, last = np.concatenate(bounds).T
     accepted = {kind: plan.customer_filter.get(kind) for kind in ("class", "segment")}
     ((packed,),) = await rows(
@@ -94,28 +112,25 @@ async def _sums(reader: AnyReader, plan: ShownPlan, cells: CellArray, fewest: in
         level=levels,
         first=written(first),
         last=written(last),
-        fewest=fewest,
         classes=accepted["class"],
         segments=accepted["segment"],
     )
-    return unpack(packed)
+    found = unpack(packed)
+    shown, n = owners_of(level.cells, found.cells), len(level.cells)
+    customers = np.bincount(shown, found.customers, n).astype(np.int64)
+    amounts = np.bincount(shown, found.amounts, n).astype(np.float64)
+    return Sums(level.cells, customers, amounts).only(customers >= fewest)
 
 
 @lru_cache
 def _rollup(has_classes: bool, has_segments: bool) -> Prepared:
     """Return the statement for sums of cells in ranges of ids, each of a resolution."""
-    customers = func.sum(ActivityCell.customers)
     columns: list[Any] = [
         ActivityCell.cell,
-        customers.label("customers"),
+        func.sum(ActivityCell.customers).label("customers"),
         func.sum(ActivityCell.work_minutes).label("amount"),
     ]
-    sums = (
-        select(*columns)
-        .group_by(ActivityCell.cell)
-        .having(customers >= left_open("fewest", BigInteger()))
-    )
-    sums = chosen(sums, has_classes, has_segments)
+    sums = chosen(select(*columns).group_by(ActivityCell.cell), has_classes, has_segments)
     span = open_spans(level=SmallInteger)
     return packing(walking(sums, ActivityCell.cell, span, ActivityCell.resolution))
 

@@ -15,11 +15,13 @@ from sqlalchemy import BigInteger, select
 
 from app.db.alignment import Cells, Ordinals, unpack
 from app.db.generation import PLANNING, Generations, generation_key
+from app.db.heat import COARSEST, FINEST
 from app.db.prepared import Prepared, left_open
 from app.db.scope import Scope
 from app.db.session import AnyReader, rows
 from app.db.tables import Plan
 from app.tiles.plans import ShownPlan, find_plan
+from geo.cell_sets import joined_siblings, owners_of
 from geo.cells import ancestors, mean_area_km2, points_from_cells, resolutions
 from geo.tiles import tile_bounds
 
@@ -90,6 +92,29 @@ def level_of(cells: Cells, ordinals: Ordinals, resolution: int) -> Level:
     return Level(found, winners, n_cells, lon, lat, reach[levels], order, lat[order])
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """What the cells of a level stand for, as few cells (m,) of which the rollups have sums.
+
+    `shown` are the indices (m,) of the level's cells that they lie in. Those of which a part is too
+    fine to have sums are untold (n,), and have no pieces.
+    """
+
+    cells: Cells
+    shown: NDArray[np.int64]
+    is_untold: NDArray[np.bool_]
+
+
+def pieces_of(cells: Cells, level: Level, resolution: int) -> Pieces:
+    """Return the pieces of a level, which is of this resolution."""
+    pieces = joined_siblings(np.sort(cells), max(resolution, COARSEST))
+    shown = owners_of(level.cells, pieces)
+    is_untold = np.zeros(len(level.cells), dtype=np.bool_)
+    is_untold[shown[resolutions(pieces) > FINEST]] = True
+    is_told = ~is_untold[shown]
+    return Pieces(pieces[is_told], shown[is_told], is_untold)
+
+
 @dataclass
 class PlanCells:
     """The cells of one version of a plan, its levels as they are asked for, its resolution."""
@@ -97,6 +122,7 @@ class PlanCells:
     cells: Cells
     ordinals: Ordinals
     levels: dict[int, Level] = field(default_factory=dict)
+    known_pieces: dict[int, Pieces] = field(default_factory=dict)
     finest: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,7 +131,8 @@ class PlanCells:
     @property
     def n_kept(self) -> int:
         """How many cells are in memory."""
-        return len(self.cells) + sum(len(level.cells) for level in self.levels.values())
+        shown = sum(len(level.cells) for level in self.levels.values())
+        return len(self.cells) + shown + sum(len(p.cells) for p in self.known_pieces.values())
 
     async def level(self, resolution: int, ordinals: frozenset[int] | None = None) -> Level:
         """Return the cells at a resolution, of these territories only when they are given."""
@@ -118,6 +145,15 @@ class PlanCells:
             level = await asyncio.to_thread(level_of, self.cells, self.ordinals, resolution)
             self.levels[resolution] = level
         return self.levels[resolution]
+
+    async def pieces(self, resolution: int) -> Pieces:
+        """Return the pieces of the level at a resolution."""
+        resolution = min(resolution, self.finest)
+        if resolution not in self.known_pieces:
+            level = await self.level(resolution)
+            pieces = await asyncio.to_thread(pieces_of, self.cells, level, resolution)
+            self.known_pieces[resolution] = pieces
+        return self.known_pieces[resolution]
 
 
 class KnownPlans:

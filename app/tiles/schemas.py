@@ -77,8 +77,10 @@ CELLS = VectorLayer(
         "code": "Code of the territory",
         "colour": "Number of the territory's colour; neighbours have different ones",
         "n_cells": "Number of the plan's cells that it stands for",
-        "customers": "Number of customers in the cell now; absent for limited callers, for layers "
-        "that choose by tag or status, and in tiles of an address with `v`",
+        "customers": "Number of customers that the plan's layer accepts now in the plan's cells "
+        "that it stands for, of whichever territory. Absent where there are none, or fewer than "
+        "five for callers without the right to detail; for limited callers; for layers that "
+        "choose by tag or status; and in tiles of an address with `v`",
         "work_minutes": "Minutes per year, where `customers` is told",
     },
 )

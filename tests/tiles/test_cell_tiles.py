@@ -14,9 +14,18 @@ from app.activity import fold
 from app.db.scope import Scope
 from app.db.session import Database
 from app.tiles import cell_tiles
-from app.tiles.plan_cells import KnownPlans, level_of
+from app.tiles.plan_cells import KnownPlans, level_of, pieces_of
 from app.tiles.plans import find_plan
-from geo.cells import ancestors, cells_from_points, cells_to_text, descendants, resolutions
+from geo.cell_sets import owners_of
+from geo.cells import (
+    ancestors,
+    cells_from_points,
+    cells_from_text,
+    cells_to_text,
+    descendants,
+    points_from_cells,
+    resolutions,
+)
 from geo.outlines import cell_outlines
 from geo.tiles import tile_at, tile_bounds
 from tests.search.crowd import add_customers
@@ -146,6 +155,78 @@ async def test_cells_tell_of_the_customers_in_them(
     assert min(told.values()) < 5
     assert sum(c.get("work_minutes", 0) for c in shown.values()) == pytest.approx(200 * 60)
     assert min(c["customers"] for c in decode(hiding) if "customers" in c) >= 5
+
+
+async def test_larger_cells_tell_of_the_customers_in_the_plan_only(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    cells = patch(*HERE, 0.5, 7)
+    plan_id, _ = await add_plan(database, cells, quarters(cells))
+    rng = np.random.default_rng(5)
+    # Many more round the plan than in it, and in the same cells at low zooms.
+    lon, lat = rng.normal(HERE[0], 0.5, 900), rng.normal(HERE[1], 0.5, 900)
+    await add_customers(database, lon, lat)
+    await fold(database)
+    places = cells_from_points(lon, lat, 12)
+    inside = places[np.isin(ancestors(places, 7), cells)]
+    assert 100 < len(inside) < 500
+
+    for z in range(10):
+        query = {"plan_id": plan_id}
+        shown = {c["cell"]: c for t in tiles_around(z) for c in await fetch(client, *t, **query)}
+        ids = np.sort(cells_from_text(list(shown)))
+        owners, counts = np.unique(ids[owners_of(ids, inside)], return_counts=True)
+        expected = dict(zip(cells_to_text(owners), counts.tolist(), strict=True))
+        assert {n: c["customers"] for n, c in shown.items() if "customers" in c} == expected
+        work = sum(c.get("work_minutes", 0) for c in shown.values())
+        assert work == pytest.approx(len(inside) * 60)
+
+
+async def test_cells_too_fine_for_sums_tell_of_no_customers(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    home = cells_from_points([HERE[0]], [HERE[1]], 8)
+    ninth = descendants(home, 9)
+    # One whole set of seven at resolution 10, one that lacks a cell, and cells of resolution 9.
+    whole, broken = descendants(ninth[:1], 10), descendants(ninth[1:2], 10)[1:]
+    cells = np.sort(np.concatenate([whole, broken, ninth[2:]]))
+    plan_id, _ = await add_plan(database, cells, np.zeros(len(cells), dtype=np.int64))
+    lon, lat = points_from_cells(descendants(home, 10))
+    await add_customers(database, lon, lat)
+    await fold(database)
+    query = {"plan_id": plan_id}
+
+    near, far = [
+        {c["cell"]: c for t in tiles_around(z) for c in await fetch(client, *t, **query)}
+        for z in (14, 11)
+    ]
+
+    fine = cells_to_text(np.concatenate([whole, broken]))
+    assert set(near) == set(cells_to_text(cells))
+    assert {n for n, c in near.items() if "customers" not in c} == set(fine)
+    told = {name: c.get("customers") for name, c in far.items()}
+    assert told == dict.fromkeys(cells_to_text(ninth), 7) | {cells_to_text(ninth[1:2])[0]: None}
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6))
+def test_pieces_are_the_ground_of_the_plan_in_fewer_cells(seed: int, resolution: int) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = np.unique(cells_from_points(rng.uniform(-180, 180, 3), rng.uniform(-80, 80, 3), 3))
+    cells = descendants(coarse, 6)
+    # Whole families, and some with members missing.
+    cells = cells[rng.random(len(cells)) < rng.choice([1.0, 0.999, 0.5])]
+    level = level_of(cells, np.zeros(len(cells), dtype=np.int32), resolution)
+
+    pieces = pieces_of(cells, level, resolution)
+
+    assert descendants(pieces.cells, 6).tolist() == cells.tolist()
+    above = [
+        int(ancestors(cell[None], min(resolution, int(own)))[0])
+        for cell, own in zip(pieces.cells, resolutions(pieces.cells), strict=True)
+    ]
+    assert level.cells[pieces.shown].tolist() == above
+    assert resolutions(pieces.cells).min(initial=6) >= min(max(resolution, 2), 6)
+    assert not pieces.is_untold.any()
 
 
 async def test_a_limited_caller_gets_the_cells_of_its_own_territories(database: Database) -> None:
