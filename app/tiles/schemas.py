@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from app.db.heat import FINEST
 from app.tiles.customer_tiles import SINGLE_ZOOM
 
 WORLD = (-180.0, -85.0511, 180.0, 85.0511)
@@ -80,7 +81,8 @@ CELLS = VectorLayer(
         "customers": "Number of customers that the plan's layer accepts now in the plan's cells "
         "that it stands for, of whichever territory. Absent where there are none, or fewer than "
         "five for callers without the right to detail; for limited callers; for layers that "
-        "choose by tag or status; and in tiles of an address with `v`",
+        "choose by tag or status; in tiles of an address with `v`; and where it stands for cells "
+        f"finer than resolution {FINEST}, where sums end, that do not fill a larger one",
         "work_minutes": "Minutes per year, where `customers` is told",
     },
 )

@@ -206,6 +206,8 @@ async def test_cells_too_fine_for_sums_tell_of_no_customers(
     assert {n for n, c in near.items() if "customers" not in c} == set(fine)
     told = {name: c.get("customers") for name, c in far.items()}
     assert told == dict.fromkeys(cells_to_text(ninth), 7) | {cells_to_text(ninth[1:2])[0]: None}
+    (layer,) = (await client.get("/v1/tiles/cells.json")).json()["vector_layers"]
+    assert "finer than resolution 9" in layer["fields"]["customers"]
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6))
