@@ -70,6 +70,25 @@ class BoundingBox:
             BoundingBox(-180.0, self.south, self.east, self.north),
         )
 
+    def edges_elsewhere(self) -> tuple[BoundingBox, ...]:
+        """What the box has of the map's edges, where the map has it again: boxes without width.
+
+        ±180° is one meridian, and at a pole all longitudes are one point.
+        """
+        meridians = () if self.crosses_antimeridian else (-180.0, 180.0)
+        return (
+            *(
+                BoundingBox(-lon, self.south, -lon, self.north)
+                for lon in meridians
+                if lon in (self.west, self.east)
+            ),
+            *(
+                BoundingBox(-180.0, lat, 180.0, lat)
+                for lat in (-90.0, 90.0)
+                if lat in (self.south, self.north)
+            ),
+        )
+
     def contains(self, lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Which points lie in the box or on its edge, whatever longitude they are written with.
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.prepared import left_open, open_table
+from geo.bbox import BoundingBox
 from geo.cells import CellArray, joined_ranges
 
 # The edges of the map, where ground is on both sides or at all longitudes.
@@ -116,6 +117,15 @@ def lies_in(column: Any, area: ColumnElement[Any], *, at_edge: bool) -> ColumnEl
         return inside
     elsewhere = func.ST_Intersects(func.everywhere_on_map(column), area)
     return or_(inside, and_(is_on_edge(column), elsewhere))
+
+
+def touches(column: Any, bounds: BoundingBox) -> ColumnElement[bool]:
+    """Match areas that touch a box, wherever on the map they do: see `lies_in`."""
+    ground = [*bounds.parts(), *bounds.edges_elsewhere()]
+    # A box without width is touched by nothing, but its envelope is a line or a point.
+    shapes = (func.ST_Envelope(box(*part.as_tuple())) for part in ground)
+    found: list[ColumnElement[bool]] = [func.ST_Intersects(column, shape) for shape in shapes]
+    return or_(*found)
 
 
 def lon_lat(column: Any) -> tuple[ColumnElement[float], ColumnElement[float]]:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import orjson
 from psycopg.errors import UniqueViolation
-from sqlalchemy import delete, func, insert, or_, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from app.auth import Caller
 from app.db.scope import EVERYTHING, Scope
 from app.db.session import AnySession, WriteSession
-from app.db.spatial import box, point
+from app.db.spatial import point, touches
 from app.db.tables import Geofence, GeofenceCell
 from app.errors import Conflict, Fault, NotFound
 from app.geofences.schemas import GeofenceBody, GeofenceSummary, GeofenceView
@@ -64,8 +64,7 @@ class FenceFilter:
         if self.external_id is not None:
             found.append(Geofence.external_id == self.external_id)
         if self.bbox is not None:
-            boxes = (box(*part.as_tuple()) for part in self.bbox.parts())
-            found.append(or_(*(func.ST_Intersects(Geofence.geom, part) for part in boxes)))
+            found.append(touches(Geofence.geom, self.bbox))
         return found
 
 

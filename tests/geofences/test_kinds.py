@@ -272,6 +272,34 @@ async def test_lists_are_filtered_by_kind_group_and_box(client: httpx.AsyncClien
     assert await names("external_id=E") == ["square"]
 
 
+@pytest.mark.parametrize(
+    ("box", "names"),
+    [
+        ("-180,-5,-170,5", ["east", "west", "line"]),
+        ("170,-5,180,5", ["east", "west", "line"]),
+        ("-180,-5,-180,5", ["east", "west", "line"]),
+        ("180,0,180,0", ["east", "west"]),
+        ("-179,-5,-170,5", ["west", "line"]),
+        ("-180,-20,-170,-15", []),
+        ("-180,-5,180,5", ["east", "west", "line"]),
+        ("175,-5,-175,5", ["east", "west", "line"]),
+        ("100,80,110,90", ["pole"]),
+        ("100,90,100,90", ["pole"]),
+        ("100,80,110,89", []),
+    ],
+)
+async def test_boxes_at_the_edge_of_the_map_find_what_is_on_its_other_side(
+    client: httpx.AsyncClient, box: str, names: list[str]
+) -> None:
+    sides = {"east": (170, 180, -3, 3), "west": (-180, -170, -2, 2), "line": (-180, -170, 3, 4),
+             "pole": (0, 10, 88, 90)}  # fmt: skip
+    for name, (west, east, south, north) in sides.items():
+        ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+        await made(client, {"name": name, "geometry": polygon(ring)})
+    listed = await client.get(f"/v1/geofences?bbox={box}")
+    assert [item["name"] for item in listed.json()["items"]] == names
+
+
 async def test_a_group_is_deleted_at_once(client: httpx.AsyncClient) -> None:
     await made(client, {**CIRCLE, "group": "g"})
     await made(client, {"name": "x", "kind": "cells", "cells": [CELL], "group": "g"})
