@@ -141,6 +141,14 @@ class Coverage(BaseModel):
     geofences: list[FenceCoverage]
 
 
+class WithoutReport(BaseModel):
+    """Service circles that were made, although their report is not to be had."""
+
+    group: str
+    n_geofences: int
+    no_report: Annotated[str, Field(description="Why there is no report of their coverage")]
+
+
 class Demand(BaseModel):
     """What a catchment may expect: the sum over cells of probability times what is there."""
 

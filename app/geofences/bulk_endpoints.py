@@ -6,8 +6,14 @@ from fastapi import Query
 
 from app.auth import Anyone, Planner, Reading, Writing
 from app.geofences import anchors
-from app.geofences.anchor_schemas import CatchmentReport, Catchments, Coverage, ServiceCircles
-from app.geofences.coverage import coverage_of
+from app.geofences.anchor_schemas import (
+    CatchmentReport,
+    Catchments,
+    Coverage,
+    ServiceCircles,
+    WithoutReport,
+)
+from app.geofences.coverage import coverage_of, report_of_circles
 from app.geofences.importing import import_geofences
 from app.geofences.schemas import GeofenceImport, Group, ImportReport
 from app.http.admission import HEAVY
@@ -19,10 +25,13 @@ routes = router("geofences")
 @routes.post("/geofences:service-circles", status_code=201, openapi_extra=HEAVY)
 async def create_service_circles(
     body: ServiceCircles, session: Writing, caller: Planner
-) -> Coverage:
-    """Make a circle round every anchor, as one group; the answer is the report of its coverage."""
+) -> Coverage | WithoutReport:
+    """Make a circle round every anchor, as one group; the answer is the report of its coverage.
+
+    Where that would take too long the circles are made all the same, and `no_report` says why.
+    """
     await anchors.create_service_circles(session, body)
-    return await coverage_of(session, caller, body.group)
+    return await report_of_circles(session, caller, body.group)
 
 
 @routes.post("/geofences:catchments", status_code=201, openapi_extra=HEAVY)
@@ -44,7 +53,8 @@ async def get_geofence_coverage(
 ) -> Coverage:
     """Return what a group of fences covers of the customers in the caller's scope, and how often.
 
-    Roles without the right to detail are not shown numbers below 5.
+    Roles without the right to detail are not shown numbers below 5. A group whose fences hold
+    customers more than 1,500,000 times, each counted in every one, is refused.
     """
     return await coverage_of(session, caller, group)
 

@@ -6,20 +6,35 @@ from typing import Any, cast
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Select, case, func, literal_column, select, text, true
+from sqlalchemy.exc import DBAPIError
 
 from app.auth import FEWEST_SHOWN, Caller
 from app.auth.few import hidden_parts, is_few
 from app.db import scope as scopes
-from app.db.scope import Scope
-from app.db.session import AnySession
+from app.db.customer_filter import CustomerFilter
+from app.db.heat import Sums as HeatSums
+from app.db.heat import heat_rows, read_packed
+from app.db.scope import EVERYTHING, Scope
+from app.db.session import AnySession, WriteSession, sqlstate
 from app.db.spatial import is_on_edge
 from app.db.tables import Customer, Geofence, GeofenceCell
-from app.errors import NotFound
-from app.geofences.anchor_schemas import Coverage, FenceCoverage, Overlap, Sums
+from app.errors import Fault, InvalidInput, NotFound
+from app.geofences.anchor_schemas import Coverage, FenceCoverage, Overlap, Sums, WithoutReport
+from geo.cell_sets import positions_in
+from geo.cells import area_km2, cells_from_points, mean_area_km2, points_from_cells
 from geo.sphere import polygon_area_km2
 
 MEASURES = ("customers", "work_minutes", "potential")
+# Finding a pair takes 6 µs, and a statement may take 10 s.
+MOST_PAIRS = 1_500_000
+# By cells of this resolution, of 253 km², pairs are estimated: there are few of them.
+ROUGH = 5
+KM_PER_DEGREE = 111.2
+# What PostgreSQL says when it gives up a statement.
+OUT_OF_TIME = "57014"
+Shapes = NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,8 @@ async def coverage_of(session: AnySession, caller: Caller, group: str) -> Covera
     ------
     NotFound
         When no fence is of the group.
+    InvalidInput
+        When its fences hold customers too many times.
     """
     statement = select(Geofence.id, Geofence.name, func.ST_AsBinary(Geofence.geom))
     fences = (
@@ -52,7 +69,9 @@ async def coverage_of(session: AnySession, caller: Caller, group: str) -> Covera
     ).all()
     if not fences:
         raise NotFound(f"There is no geofence of the group {group!r}.")
-    area_km2 = await asyncio.to_thread(_area_km2, [bytes(wkb) for _, _, wkb in fences])
+    shapes = await asyncio.to_thread(_shapes, [bytes(wkb) for _, _, wkb in fences])
+    await _refuse_too_many_pairs(session, shapes)
+    covered_km2 = await asyncio.to_thread(_area_km2, shapes)
     total = (await session.execute(total_of(caller.scope))).one()
     covered = (await session.execute(covered_of(caller.scope, group))).all()
     hiding = Hiding(not caller.sees_detail)
@@ -68,13 +87,63 @@ async def coverage_of(session: AnySession, caller: Caller, group: str) -> Covera
     return Coverage(
         group=group,
         n_geofences=len(fences),
-        area_km2=area_km2,
+        area_km2=covered_km2,
         total=of_all,
         covered=of_covered,
         share={name: _share(getattr(of_covered, name), getattr(of_all, name)) for name in MEASURES},
         covered_by=Overlap(none=none, one=one, two=two, three_or_more=more),
         geofences=_fences([(row[0], row[1]) for row in fences], inside, hiding),
     )
+
+
+async def report_of_circles(
+    session: WriteSession, caller: Caller, group: str
+) -> Coverage | WithoutReport:
+    """Return the report of circles that were just made, or why there is none: they stay."""
+    try:
+        async with session.begin_nested():
+            return await coverage_of(session, caller, group)
+    except InvalidInput as refusal:
+        reason = refusal.faults[0].detail
+    except DBAPIError as error:
+        if sqlstate(error) != OUT_OF_TIME:
+            raise
+        reason = "the database was given no more time for it"
+    counted = select(func.count()).where(Geofence.group_name == group)
+    n_geofences = (await session.execute(counted)).scalar_one()
+    return WithoutReport(group=group, n_geofences=n_geofences, no_report=reason)
+
+
+async def _refuse_too_many_pairs(session: AnySession, shapes: Shapes) -> None:
+    statement = heat_rows(EVERYTHING, "customers", CustomerFilter(), ROUGH, None, 1)
+    sums = await read_packed(session, statement)
+    pairs = await asyncio.to_thread(expected_pairs, shapes, sums)
+    if pairs > MOST_PAIRS:
+        # How many is not said: not every caller may know of so many customers.
+        detail = (
+            f"its geofences hold customers more than {MOST_PAIRS:,} times, each counted in every "
+            "one, which takes too long: group fewer or smaller ones"
+        )
+        fault = Fault("too-many-pairs", detail, "/query/group")
+        raise InvalidInput("This group is too large for a report.", [fault])
+
+
+def expected_pairs(shapes: Shapes, sums: HeatSums) -> float:
+    """Return about how many pairs of a customer and a fence that holds it there are.
+
+    Of a cell whose centre is in a fence all customers count; of the cell round a fence that is
+    smaller than a cell, as many as are on ground of its size.
+    """
+    within = shapely.point_on_surface(shapes)
+    lon, lat = shapely.get_x(within), shapely.get_y(within)
+    size_km2 = shapely.area(shapes) * KM_PER_DEGREE**2 * np.cos(np.radians(lat))
+    is_small = size_km2 < mean_area_km2(ROUGH)
+    points: Shapes = np.asarray(shapely.points(*points_from_cells(sums.cells)), dtype=np.object_)
+    _, inside = shapely.STRtree(points).query(shapes[~is_small], "intersects")
+    around = positions_in(sums.cells, cells_from_points(lon[is_small], lat[is_small], ROUGH))
+    is_there = around >= 0
+    density = sums.customers[around[is_there]] / area_km2(sums.cells[around[is_there]])
+    return float(sums.customers[inside].sum() + density @ size_km2[is_small][is_there])
 
 
 def total_of(scope: Scope) -> Select[Any]:
@@ -198,6 +267,10 @@ def _share(part: float | None, whole: float | None) -> float | None:
     return None if part is None or not whole else part / whole
 
 
-def _area_km2(blocks: list[bytes]) -> float:
-    shapes = shapely.from_wkb(np.array(blocks, dtype=np.object_))
+def _shapes(blocks: list[bytes]) -> Shapes:
+    shapes: Shapes = shapely.from_wkb(np.array(blocks, dtype=np.object_))
+    return shapes
+
+
+def _area_km2(shapes: Shapes) -> float:
     return round(polygon_area_km2(shapely.union_all(shapes)), 3)

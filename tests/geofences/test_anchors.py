@@ -7,13 +7,18 @@ import httpx
 import numpy as np
 import pytest
 from pyproj import Geod
+from sqlalchemy import text
 
 from app.activity import fold
 from app.auth import Caller
+from app.db.customer_filter import CustomerFilter
+from app.db.heat import heat_rows, read_packed
 from app.db.scope import EVERYTHING
-from app.db.session import Database
+from app.db.session import Database, WriteSession
+from app.geofences import coverage
 from app.geofences.coverage import Hiding, coverage_of
 from geo.cells import ancestors, cells_from_points, cells_from_text
+from geo.circle import circle_outline
 from tests.search.crowd import add_customers
 
 WGS84 = Geod(ellps="WGS84")
@@ -120,6 +125,68 @@ async def test_a_viewer_is_not_told_of_a_few_customers(
     # The second is hidden because it could be told from the sum.
     assert [fence.exclusively for fence in hidden.geofences] == [None, None, 0]
     assert hidden.covered.customers == 12
+
+
+@pytest.mark.parametrize("radius_m", [1_000, 6_000, 40_000])
+async def test_pairs_are_estimated_from_the_rollup(
+    client: httpx.AsyncClient, database: Database, radius_m: float
+) -> None:
+    rng = np.random.default_rng(6)
+    n = 20_000
+    lon, lat = rng.uniform(120, 122, n), rng.uniform(30, 32, n)
+    await add_customers(database, lon, lat)
+    await fold(database)
+    at_lon, at_lat = rng.uniform(120.4, 121.6, 300), rng.uniform(30.4, 31.6, 300)
+    body = {"group": "g", "radius_m": radius_m, "anchors": anchors_at(at_lon, at_lat)}
+    report = (await client.post(CIRCLES, json=body)).json()
+    pairs = sum(fence["customers"] for fence in report["geofences"])
+
+    shapes = np.array([circle_outline(x, y, radius_m) for x, y in zip(at_lon, at_lat, strict=True)])
+    customers = CustomerFilter()
+    async with database.reading() as session:
+        statement = heat_rows(EVERYTHING, "customers", customers, coverage.ROUGH, None, 1)
+        sums = await read_packed(session, statement)
+
+    assert coverage.expected_pairs(shapes, sums) == pytest.approx(pairs, rel=0.15)
+
+
+async def test_a_report_of_too_many_pairs_is_refused_and_its_circles_stay(
+    client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_customers(database, np.full(50, 121.4), np.full(50, 31.2))
+    await fold(database)
+    monkeypatch.setattr(coverage, "MOST_PAIRS", 100)
+    body = {"group": "g", "radius_m": 30_000, "anchors": ONE * 3}
+
+    made = await client.post(CIRCLES, json=body)
+    asked = await client.get("/v1/geofences/coverage?group=g")
+
+    assert made.status_code == 201
+    assert made.json()["n_geofences"] == 3
+    assert "hold customers more than 100 times" in made.json()["no_report"]
+    assert len((await client.get("/v1/geofences?group=g")).json()["items"]) == 3
+    assert asked.status_code == 422
+    (fault,) = asked.json()["errors"]
+    assert (fault["code"], fault["pointer"]) == ("too-many-pairs", "/query/group")
+    assert fault["detail"] == made.json()["no_report"]
+
+
+async def test_circles_stay_when_the_database_gives_up_their_report(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forever(session: WriteSession, *_: Any) -> None:
+        await session.execute(text("SET LOCAL statement_timeout = '50ms'"))
+        await session.execute(text("SELECT pg_sleep(30)"))
+
+    monkeypatch.setattr(coverage, "coverage_of", forever)
+
+    made = await client.post(CIRCLES, json={"group": "g", "radius_m": 9000, "anchors": ONE})
+
+    assert made.status_code == 201, made.text
+    assert made.json() == {
+        "group": "g", "n_geofences": 1, "no_report": "the database was given no more time for it",
+    }  # fmt: skip
+    assert len((await client.get("/v1/geofences?group=g")).json()["items"]) == 1
 
 
 @pytest.mark.parametrize(
