@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="per case")
     parser.add_argument("--home", type=Path, help="keep the database here, or use it again")
     parser.add_argument("--only", help="measure only cases with this in their name: 'tiles of'")
+    parser.add_argument("--more", type=int, default=0, help="import so many further customers")
     parser.add_argument("--tile-memory-mb", type=int, default=0, help="drawn tiles kept; none")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -51,6 +52,8 @@ def main() -> None:
         report: dict[str, Any] = {"customers": arguments.customers}
         if _is_empty(settings):
             report["load"] = _load(running, arguments.customers)
+        if arguments.more:
+            report["more"] = _import_more(running, settings, arguments.more)
         report["cases"] = [
             _measured(running, settings, case, arguments.seconds)
             for case in _cases(running)
@@ -67,13 +70,31 @@ def _is_empty(settings: Settings) -> bool:
 
 def _load(running: Service, n_customers: int) -> dict[str, Any]:
     """Import, design, publish and draw fences; return how long each took."""
+    (lon, lat), *_ = crowd.dense_centres(1)
+    took = _import(running, n_customers, 0, f"/v1/search/nearest?lon={lon}&lat={lat}&k=1")
+    took["design_s"] = _timed(lambda: _publish(running))
+    took["fences_s"] = _timed(lambda: _draw_fences(running))
+    _say(f"load: {took}")
+    return took
+
+
+def _import_more(running: Service, settings: Settings, n_customers: int) -> dict[str, Any]:
+    """Import customers beside those that are there; return how long it took."""
+    with psycopg.connect(Access.of(settings).conninfo) as connection:
+        (n_there,) = connection.execute("SELECT count(*) FROM customer").fetchone() or (0,)
+    last = f"/v1/customers/by-external-id/{n_there + n_customers - 1}"
+    return {"beside": n_there, **_import(running, n_customers, n_there, last)}
+
+
+def _import(running: Service, n_customers: int, first: int, address: str) -> dict[str, Any]:
+    """Import a file; return how long it took, also until an address finds one of its customers."""
     file = running.home / "customers.csv"
-    crowd.write_customers(file, n_customers)
+    crowd.write_customers(file, n_customers, first)
     took: dict[str, Any] = {}
     with running.watching_memory():
         began = time.monotonic()
         accepted = _send(running, file)
-        _wait_for_customers(running, accepted)
+        _wait_for_customers(running, accepted, address)
         took["searchable_s"] = round(time.monotonic() - began, 1)
         running.finish(accepted)
         took["import_s"] = round(time.monotonic() - began, 1)
@@ -82,9 +103,6 @@ def _load(running: Service, n_customers: int) -> dict[str, Any]:
     took["import_peak_mb"] = round(running.peak_mb)
     file.unlink()
     _say(f"import: {took}")
-    took["design_s"] = _timed(lambda: _publish(running))
-    took["fences_s"] = _timed(lambda: _draw_fences(running))
-    _say(f"load: {took}")
     return took
 
 
@@ -96,14 +114,12 @@ def _send(running: Service, file: Path) -> httpx.Response:
         )
 
 
-def _wait_for_customers(running: Service, accepted: httpx.Response) -> None:
-    """Return when a search finds somebody: the merge is committed, the sums are not made yet."""
-    (lon, lat), *_ = crowd.dense_centres(1)
+def _wait_for_customers(running: Service, accepted: httpx.Response, address: str) -> None:
+    """Return when somebody is found there: the merge is committed, the sums are not made yet."""
     while running.ask("GET", accepted.headers["Location"]).json()["state"] in ("queued", "running"):
-        # Answered by 503 while the import has the table for itself.
+        # Answered by 503 while the import has the table for itself, by 404 before it is there.
         with suppress(RuntimeError):
-            found = running.ask("GET", f"/v1/search/nearest?lon={lon}&lat={lat}&k=1").json()
-            if found["features"]:
+            if running.ask("GET", address).json().get("features") != []:
                 return
         time.sleep(POLL_S)
 

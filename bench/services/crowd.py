@@ -27,10 +27,10 @@ TAGS, TAG_SHARES = ("", "key", "new", "key;new"), (0.90, 0.05, 0.04, 0.01)
 TODAY = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def write_customers(path: Path, n_customers: int, seed: int = 0) -> None:
-    """Write a CSV of customers, a quarter of a million rows at a time."""
+def write_customers(path: Path, n_customers: int, first: int = 0) -> None:
+    """Write a CSV of customers numbered from `first`, a quarter of a million rows at a time."""
     with path.open("wb") as file:
-        for number, chunk in enumerate(_chunks(n_customers, np.random.default_rng(seed))):
+        for number, chunk in enumerate(_chunks(n_customers, first, np.random.default_rng(first))):
             chunk.write_csv(file, include_header=number == 0)
 
 
@@ -49,11 +49,11 @@ def sparse_centres(count: int) -> list[tuple[float, float]]:
     return [(float(lon), float(lat)) for lon, lat in places[picked, :2]]
 
 
-def _chunks(n_customers: int, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
+def _chunks(n_customers: int, first: int, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
     places = _cities()
     weight = places[:, 2] ** 0.9
-    for start in range(0, n_customers, CHUNK):
-        n = min(CHUNK, n_customers - start)
+    for start in range(first, first + n_customers, CHUNK):
+        n = min(CHUNK, first + n_customers - start)
         city = rng.choice(len(places), n, p=weight / weight.sum())
         lon, lat = _scattered(rng, places[city])
         yield pl.DataFrame(
