@@ -82,7 +82,7 @@ def _import_more(running: Service, settings: Settings, n_customers: int) -> dict
     """Import customers beside those that are there; return how long it took."""
     with psycopg.connect(Access.of(settings).conninfo) as connection:
         (n_there,) = connection.execute("SELECT count(*) FROM customer").fetchone() or (0,)
-    last = f"/v1/customers/by-external-id/{n_there + n_customers - 1}"
+    last = f"/v1/customers?external_id={n_there + n_customers - 1}"
     return {"beside": n_there, **_import(running, n_customers, n_there, last)}
 
 
@@ -117,9 +117,10 @@ def _send(running: Service, file: Path) -> httpx.Response:
 def _wait_for_customers(running: Service, accepted: httpx.Response, address: str) -> None:
     """Return when somebody is found there: the merge is committed, the sums are not made yet."""
     while running.ask("GET", accepted.headers["Location"]).json()["state"] in ("queued", "running"):
-        # Answered by 503 while the import has the table for itself, by 404 before it is there.
+        # Answered by 503 while the import has the table for itself.
         with suppress(RuntimeError):
-            if running.ask("GET", address).json().get("features") != []:
+            found = running.ask("GET", address).json()
+            if found.get("features") or found.get("items"):
                 return
         time.sleep(POLL_S)
 
