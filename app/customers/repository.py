@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from psycopg.errors import UniqueViolation
-from sqlalchemy import Row, Select, delete, func, select, text, tuple_
+from sqlalchemy import Row, Select, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -18,7 +18,7 @@ from app.customers.schemas import (
     ResponsibleRep,
 )
 from app.db import scope as scopes
-from app.db.customer_filter import CustomerFilter
+from app.db.customer_filter import PLAN_FOR_VALUES, CustomerFilter
 from app.db.membership import territories_of_customer
 from app.db.scope import Scope
 from app.db.session import AnySession, WriteSession
@@ -28,10 +28,6 @@ from app.errors import Conflict, Fault, NotFound
 from app.settings import WorkSettings
 from geo.cells import CUSTOMER_RESOLUTION, cell_from_point, cell_to_text
 from geo.distance import great_circle_m
-
-# A plan for any values takes all of these for few, and would read and sort every customer with a
-# common tag for each page; one for these values walks the ids until the page is full.
-PLAN_FOR_VALUES = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
 # What an upsert compares to tell a change from a repetition.
 CONTENT = (
@@ -48,6 +44,7 @@ async def list_customers(
 ) -> list[CustomerView]:
     """Return up to `limit` customers in the order of their ids."""
     if wanted.may_be_rare or wanted.bbox is not None:
+        # Else every customer with a common tag is read and sorted for each page.
         await session.execute(PLAN_FOR_VALUES)
     statement = (
         _selection()

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, TableValuedAlias, and_, func, literal, literal_column, or_
+from sqlalchemy import (
+    ColumnElement,
+    TableValuedAlias,
+    and_,
+    func,
+    literal,
+    literal_column,
+    or_,
+    text,
+)
 
 from app.db.membership import belongs_to
 from app.db.scope import Scope, may_name_rep, visible_territory_ids
@@ -14,6 +23,10 @@ from app.db.tables.people import CLASSES, STATUSES
 from geo.bbox import BoundingBox
 
 NO_TAGS: ColumnElement[list[str]] = literal_column("'{}'", Customer.tags.type)
+
+# For the transaction: how a filter is best answered depends on how many match its values, few with
+# a rare tag, most with a common one.
+PLAN_FOR_VALUES = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
 
 @dataclass(frozen=True, slots=True)

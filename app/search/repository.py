@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app.db import scope as scopes
 from app.db.customer_features import FEATURE, feature_columns
-from app.db.customer_filter import CustomerFilter
+from app.db.customer_filter import PLAN_FOR_VALUES, CustomerFilter
 from app.db.glance import Glance
 from app.db.prepared import Prepared, left_open
 from app.db.scope import Scope
@@ -40,10 +40,6 @@ from geo.antimeridian import Polygonal
 LEAST_STRETCH = 0.994
 # How many times as many candidates to take when those taken prove nothing.
 MORE = 4
-
-# A plan for any values would walk the index of places to its end to find the twenty customers with
-# a rare tag; one for these values asks the index of tags.
-PLAN_FOR_VALUES = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
 FEATURE_WITH_DISTANCE = f"{FEATURE}, 'distance_m', round(distance_m::numeric, 1)))"
 COLLECTION = f"""

@@ -9,12 +9,10 @@ from sqlalchemy import create_engine, text
 from app.db import scope as scopes
 from app.db.access import Access
 from app.db.customer_filter import CustomerFilter
-from app.db.glance import Glance, glance
-from app.db.prepared import Prepared
 from app.db.session import Database
 from app.db.spatial import geography
 from app.db.tables import Customer
-from app.search.repository import around_each, find_customers, in_area, nearest
+from app.search.repository import around_each, in_area, nearest
 from app.settings import Settings
 from geo.geojson import polygon_from_geojson
 from tests.search.crowd import analyze, clear
@@ -110,36 +108,6 @@ async def test_the_nearest_of_a_few_are_found_by_what_makes_them_few(
 
     assert index in explained, explained
     assert "Seq Scan" not in explained
-
-
-@pytest.mark.parametrize(
-    ("wanted", "radius_m", "is_anew"),
-    [
-        ({"classes": ("B",)}, None, False),
-        ({"classes": ("B",), "not_visited_days": 20}, 3_000.0, False),
-        ({"classes": ("B",), "not_visited_days": 20}, 6_000.0, True),
-        ({"not_visited_days": 20}, None, True),
-        ({"tags": ("rare",)}, 3_000.0, True),
-        ({"rep_id": 1}, 3_000.0, True),
-    ],
-)
-async def test_a_search_is_planned_anew_where_only_the_values_tell_how_many_match(
-    crowded: Database, wanted: dict[str, Any], radius_m: float | None, is_anew: bool
-) -> None:
-    modes = []
-
-    class Noting(Glance):
-        async def all(self, statement: Prepared, **given: Any) -> list[tuple[Any, ...]]:
-            modes.append(statement.plans_for_values)
-            return await super().all(statement, **given)
-
-    async with glance(crowded.engine) as plain:
-        noting = Noting(plain._connection, plain._marks)
-        await find_customers(
-            noting, scopes.EVERYTHING, *HERE, radius_m, CustomerFilter(**wanted), 50, b"[]"
-        )
-
-    assert set(modes) == {is_anew}
 
 
 async def test_areas_and_batches_read_indexes_only(crowded: Database) -> None:
