@@ -12,7 +12,7 @@ Document = dict[str, Any]
 
 JSON, GEOJSON = "application/json", "application/geo+json"
 MVT = "application/vnd.mapbox-vector-tile"
-OPENAPI = "application/vnd.oas.openapi+json;version=3.0"
+OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 WEB_MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
 SCHEME_URI = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad"

@@ -130,7 +130,7 @@ async def test_the_landing_page_leads_to_the_api_definition(client: httpx.AsyncC
 
     answer = await client.get(link["href"], headers={"Accept": link["type"]})
 
-    assert answer.headers["Content-Type"] == "application/vnd.oas.openapi+json;version=3.0"
+    assert answer.headers["Content-Type"] == "application/vnd.oai.openapi+json;version=3.0"
 
 
 async def test_the_api_definition_is_openapi_3_0(client: httpx.AsyncClient) -> None:
