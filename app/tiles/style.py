@@ -46,10 +46,8 @@ def style_of(tilesets: dict[str, TileJson], name: str, plan_id: int | None) -> d
         "center": [(west + east) / 2, (south + north) / 2],
         "zoom": _zoom_for(east - west),
         "sources": {key: _source(tilesets[key]) for key in tilesets},
-        "layers": [
-            {"id": "background", "type": "background", "paint": {"background-color": "#f7f6f2"}},
-            *_layers(),
-        ],
+        # No background: QGIS draws it with each tileset, over whatever lies below.
+        "layers": _layers(),
     }
 
 

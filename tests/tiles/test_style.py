@@ -119,6 +119,10 @@ def passes(expression: Any, properties: dict[str, Any]) -> Any:
     return {"==": eq, ">=": ge, "<": lt}[operator](*values)
 
 
+async def test_a_style_hides_nothing_that_lies_below(style: dict[str, Any]) -> None:
+    assert "background" not in {layer["type"] for layer in style["layers"]}
+
+
 async def test_every_cell_of_heat_and_every_customer_is_drawn_once(style: dict[str, Any]) -> None:
     values = [-5, 0, 0.5, 2.9, 3, 9, 10, 99, 100, 999, 1000, 9999, 10_000, 5_000_000]
     features = {
