@@ -26,7 +26,7 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 # seconds: they would start half as fast measured, and what they show is not which lines ran.
 FROM_OUTSIDE := tests/e2e tests/faults tests/garden tests/inputs
 
-.PHONY: help setup run test test-faults test-two coverage coverage-gates check bench peers lint format types lock openapi clean browser
+.PHONY: help setup run test test-faults test-two gis coverage coverage-gates check bench peers lint format types lock openapi clean browser
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,8 +59,11 @@ test-faults: setup ## Kill API, worker and PostgreSQL at fifty moments each (an 
 
 # What has processes of its own, or no client, would only be run a second time.
 test-two: setup browser ## Run the tests with two API and two worker processes that share the database only
-	TEST_PROCESSES=2 $(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile -m "not faults_long and not one_process" \
+	TEST_PROCESSES=2 $(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile -m "not faults_long and not gis and not one_process" \
 	  --ignore tests/faults --ignore tests/e2e --ignore tests/balancing --ignore tests/geo
+
+gis: setup browser $(STAMPS)/gis ## Open the product in GDAL, QGIS and deck.gl, which this installs
+	$(BIN)/pytest tests/gis -m gis
 
 check: lint types ## Lint, types, layers and the front end's own tests
 	cd web && npm test --silent
@@ -91,7 +94,7 @@ lock: $(STAMPS)/python ## Renew the locked versions of pyproject.toml
 
 clean: ## Remove everything that make made, data of the private cluster included
 	-$(BIN)/bailiwick db down
-	rm -rf $(VENV) .bailiwick web/node_modules web/dist
+	rm -rf $(VENV) .bailiwick web/node_modules web/dist tests/gis/deck/node_modules
 
 # --- what the targets above stand on -------------------------------------------------------------
 
@@ -127,6 +130,15 @@ $(STAMPS)/kernels: $(wildcard balancing/*.py) | $(STAMPS)/python
 	@# Numba looks at a kernel's own file only, not at those of the kernels it calls: start afresh.
 	@rm -rf $(HOME_FOLDER)/numba-cache && mkdir -p $(HOME_FOLDER)/numba-cache
 	@NUMBA_CACHE_DIR=$(HOME_FOLDER)/numba-cache $(BIN)/python -m app.plans.warm
+	@touch $@
+
+# A gigabyte, so it is no part of `make setup`. QGIS is built for the system's own Python.
+$(STAMPS)/gis: tests/gis/deck/package-lock.json | $(STAMPS)/python
+	@{ command -v ogr2ogr && /usr/bin/python3 -c 'import qgis.core'; } >/dev/null 2>&1 || { \
+	  echo "Installing QGIS and GDAL …"; \
+	  $(SUDO) apt-get update -qq; $(SUDO) $(APT) gdal-bin python3-qgis qgis-providers >/dev/null; }
+	@echo "Installing deck.gl …"
+	@cd tests/gis/deck && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 browser:

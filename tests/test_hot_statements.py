@@ -431,6 +431,17 @@ async def test_one_feature_of_ogc_is_found_by_its_id(reader: Any, name: str) -> 
     assert not read_whole(plan), plan
 
 
+@pytest.mark.parametrize("name", list(VIEWS))
+async def test_the_extent_of_a_collection_of_ogc_is_found_by_the_index(
+    reader: Any, name: str
+) -> None:
+    statement = VIEWS[name].extent_statement()
+
+    plan = await explain_ogc(reader, statement.text)
+
+    assert not read_whole(plan), plan
+
+
 class Explaining:
     """Takes the statements of a tile and asks how they are run."""
 

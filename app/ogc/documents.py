@@ -9,10 +9,14 @@ import morecantile
 from app.ogc.views import View
 
 Document = dict[str, Any]
+# West, south, east and north in degrees, where there is anything.
+Extent = tuple[float, float, float, float] | None
+
+WORLD = (-180.0, -90.0, 180.0, 90.0)
 
 JSON, GEOJSON = "application/json", "application/geo+json"
 MVT = "application/vnd.mapbox-vector-tile"
-OPENAPI = "application/vnd.oas.openapi+json;version=3.0"
+OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 WEB_MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
 SCHEME_URI = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad"
@@ -57,16 +61,16 @@ def landing(base: str) -> Document:
     }
 
 
-def collections(base: str, views: Iterable[View]) -> Document:
-    """Return the list of collections."""
+def collections(base: str, extents: Iterable[tuple[View, Extent]]) -> Document:
+    """Return the list of collections, each with its extent."""
     return {
         "links": [link(f"{base}/collections", "self", JSON, "This document")],
-        "collections": [collection(base, view) for view in views],
+        "collections": [collection(base, view, extent) for view, extent in extents],
     }
 
 
-def collection(base: str, view: View) -> Document:
-    """Return what describes one collection; its extent is where features may be."""
+def collection(base: str, view: View, extent: Extent) -> Document:
+    """Return what describes one collection; without features they may be anywhere."""
     address = f"{base}/collections/{view.id}"
     return {
         "id": view.id,
@@ -74,7 +78,7 @@ def collection(base: str, view: View) -> Document:
         "description": view.description,
         "itemType": "feature",
         "crs": [CRS84],
-        "extent": {"spatial": {"bbox": [[-180.0, -90.0, 180.0, 90.0]], "crs": CRS84}},
+        "extent": {"spatial": {"bbox": [extent or WORLD], "crs": CRS84}},
         "links": [
             link(address, "self", JSON, "This document"),
             link(f"{address}/items", "items", GEOJSON, f"{view.title}, as GeoJSON"),

@@ -17,7 +17,7 @@ from app.http.dependencies import base_address
 from app.http.places import GEOJSON
 from app.ogc import documents
 from app.ogc.description import describe
-from app.ogc.documents import JSON, MVT, OPENAPI, SCHEME, Document, link
+from app.ogc.documents import JSON, MVT, OPENAPI, SCHEME, Document, Extent, link
 from app.ogc.guard import MAY_READ, OgcRoute, Reader, shown_to, view_of
 from app.ogc.questions import Question, box_of, interval_of, value_of
 from app.ogc.reader import Reader as Connections
@@ -103,13 +103,17 @@ async def collections(
     base: Base, caller: Reader, database: InDatabase, f: AsJson = "json"
 ) -> Response:
     """List the collections that the caller may see."""
-    return _json(documents.collections(base, shown_to(caller).values()))
+    async with database.connection() as connection:
+        extents = [(view, await _extent(connection, view)) for view in shown_to(caller).values()]
+    return _json(documents.collections(base, extents))
 
 
 @routes.get("/collections/{collection_id}")
 async def collection(base: Base, view: Shown, database: InDatabase, f: AsJson = "json") -> Response:
     """Describe a collection."""
-    return _json(documents.collection(base, view))
+    async with database.connection() as connection:
+        extent = await _extent(connection, view)
+    return _json(documents.collection(base, view, extent))
 
 
 @routes.get("/collections/{collection_id}/items")
@@ -236,6 +240,12 @@ def _values(request: Request, view: View) -> dict[str, str | int]:
         for name, text in request.query_params.items()
         if name in view.filterable
     }
+
+
+async def _extent(connection: Any, view: View) -> Extent:
+    statement = view.extent_statement()
+    row = await connection.fetchrow(statement.text, *statement.values)
+    return None if row is None else tuple(row)
 
 
 def _links(request: Request, address: str, title: str) -> list[Document]:

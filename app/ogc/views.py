@@ -17,6 +17,8 @@ MOST_COUNTED = 100_000
 # A box without area is a line or a point by this, where ST_MakeEnvelope makes an empty polygon.
 BOX = "ST_SetSRID(ST_Envelope(ST_MakeLine(ST_MakePoint({}, {}), ST_MakePoint({}, {}))), 4326)"
 NUMBERS = ("bigint", "integer")
+# West, south, east and north end of the world, as corners of a line.
+ENDS = ((-180, -90, -180, 90), (-180, -90, 180, -90), (180, -90, 180, 90), (-180, 90, 180, 90))
 
 
 class View(tipg.PgCollection):
@@ -49,6 +51,21 @@ class View(tipg.PgCollection):
     def item_statement(self, item_id: int) -> Statement:
         """Return the statement of one feature."""
         return Statement(f"{self._selection} {self._source} WHERE id = $1", [item_id])
+
+    def extent_statement(self) -> Statement:
+        """Return the statement of west, south, east and north; its row is missing without features.
+
+        The feature nearest to an end of the world is the one that reaches farthest that way, which
+        the index finds at once, however many there are; `ST_Extent` would read them all.
+        """
+        names = ("west", "south", "east", "north")
+        reaching = [
+            f"(SELECT geom {self._source} WHERE geom IS NOT NULL"
+            f" ORDER BY geom <-> {BOX.format(*end)} LIMIT 1) AS {name}"
+            for name, end in zip(names, ENDS, strict=True)
+        ]
+        sides = "ST_XMin(west.geom), ST_YMin(south.geom), ST_XMax(east.geom), ST_YMax(north.geom)"
+        return Statement(f"SELECT {sides} FROM {', '.join(reaching)}", [])  # noqa: S608
 
     @property
     def _selection(self) -> str:

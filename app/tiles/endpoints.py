@@ -64,8 +64,9 @@ async def get_style(
 ) -> dict[str, Any]:
     """Return a style of all tilesets (MapLibre Style Specification, version 8).
 
-    It opens as it is in MapLibre, QGIS and deck.gl; without the network of others, so it has no
-    glyphs and writes no names. Clients send their credential with each tile.
+    MapLibre opens it as it is, also below layers of deck.gl, and QGIS with the tiles of each
+    tileset. It needs no network of others, so it has no glyphs and writes no names. Clients send
+    their credential with each tile.
     """
     plan = await find_plan(session, caller.scope, plan_id, layer_id)
     query, base = request.query_params.multi_items(), base_address(request)

@@ -2,8 +2,13 @@
 
 No glyphs, sprites or other hosts are named, so nothing is written on the map: it works without any
 network but ours.
+
+Of expressions, QGIS 3.22 knows few: `match` with its labels in lists, comparisons in filters, and
+`interpolate` by zoom alone; circles take no expression at all. So what depends on a property is a
+layer of its own for each step, with a filter (`tests/gis` opens the style there).
 """
 
+from itertools import pairwise
 from typing import Any
 
 from app.tiles.schemas import TileJson
@@ -12,10 +17,17 @@ from app.tiles.schemas import TileJson
 TERRITORY_COLOURS = (
     "#77aadd", "#eedd88", "#44bb99", "#ee8866", "#ffaabb", "#bbcc33", "#99ddff", "#aaaa00",
 )  # fmt: skip
-HEAT_COLOURS = ("#ffffcc", "#fed976", "#fd8d3c", "#e31a1c", "#800026")
+# ColorBrewer YlOrRd by half orders of magnitude: sums span several, whatever the measure.
+HEAT_COLOURS = {
+    0: "#ffffcc", 3: "#ffeda0", 10: "#fed976", 30: "#feb24c", 100: "#fd8d3c",
+    300: "#fc4e2a", 1_000: "#e31a1c", 3_000: "#bd0026", 10_000: "#800026",
+}  # fmt: skip
 CLASS_COLOURS = {
     "S": "#4a0d45", "A": "#8a2a7f", "B": "#b964ad", "C": "#d6a1cf", "D": "#ecd3e8",
 }  # fmt: skip
+# Radius in pixels of a point that stands for at least so many customers.
+SUM_RADII = {0: 3, 10: 4, 100: 6, 1_000: 10, 10_000: 20}
+UNCLASSED = "#6b7683"
 INK = "#1c2733"
 
 Layer = dict[str, Any]
@@ -34,10 +46,8 @@ def style_of(tilesets: dict[str, TileJson], name: str, plan_id: int | None) -> d
         "center": [(west + east) / 2, (south + north) / 2],
         "zoom": _zoom_for(east - west),
         "sources": {key: _source(tilesets[key]) for key in tilesets},
-        "layers": [
-            {"id": "background", "type": "background", "paint": {"background-color": "#f7f6f2"}},
-            *_layers(),
-        ],
+        # No background: QGIS draws it with each tileset, over whatever lies below.
+        "layers": _layers(),
     }
 
 
@@ -64,7 +74,7 @@ def _layers() -> list[Layer]:
     return [
         _layer("territories-fill", "fill", "territories", _filled(0.55)),
         _layer("cells-fill", "fill", "cells", _filled(0.7), is_visible=False),
-        _layer("heat-fill", "fill", "heat", _heated(), is_visible=False),
+        *_heat(),
         _layer(
             "territories-line", "line", "territories",
             {"line-color": INK, "line-width": _wider(1.5)},
@@ -76,21 +86,32 @@ def _layers() -> list[Layer]:
             "geofences-line", "line", "geofences",
             {"line-color": "#3366aa", "line-width": _wider(1.2), "line-dasharray": [3, 2]},
         ),
-        _layer("customers-circle", "circle", "customers", _circled()),
+        *_sums(),
+        *_customers(),
     ]  # fmt: skip
 
 
-def _layer(name: str, kind: str, source: str, paint: Layer, *, is_visible: bool = True) -> Layer:
+def _layer(
+    name: str,
+    kind: str,
+    source: str,
+    paint: Layer,
+    *,
+    only: list[Any] | None = None,
+    is_visible: bool = True,
+) -> Layer:
+    """Return a layer of the style, of the features that the filter `only` lets through."""
     visibility = "visible" if is_visible else "none"
     return {
         "id": name, "type": kind, "source": source, "source-layer": source,
+        **({} if only is None else {"filter": only}),
         "layout": {"visibility": visibility}, "paint": paint,
     }  # fmt: skip
 
 
 def _filled(opacity: float) -> Layer:
     n = len(TERRITORY_COLOURS)
-    steps = [part for i, colour in enumerate(TERRITORY_COLOURS[:-1]) for part in (i, colour)]
+    steps = [part for i, colour in enumerate(TERRITORY_COLOURS[:-1]) for part in ([i], colour)]
     number = ["%", ["get", "colour"], n]
     return {
         "fill-color": ["match", number, *steps, TERRITORY_COLOURS[-1]],
@@ -98,19 +119,53 @@ def _filled(opacity: float) -> Layer:
     }
 
 
-def _heated() -> Layer:
-    """Colour by the order of magnitude: sums of cells span several, whatever the measure."""
-    size = ["log10", ["max", ["to-number", ["get", "value"], 0], 1]]
-    stops = [part for i, colour in enumerate(HEAT_COLOURS) for part in (i, colour)]
-    return {"fill-color": ["interpolate", ["linear"], size, *stops], "fill-opacity": 0.7}
+def _heat() -> list[Layer]:
+    return [
+        _layer(
+            f"heat-fill-{least}", "fill", "heat", {"fill-color": colour, "fill-opacity": 0.7},
+            only=["all", *step], is_visible=False,
+        )
+        for (least, colour), step in zip(
+            HEAT_COLOURS.items(), _steps("value", list(HEAT_COLOURS)), strict=True
+        )
+    ]  # fmt: skip
 
 
-def _circled() -> Layer:
-    classes = [part for pair in CLASS_COLOURS.items() for part in pair]
-    n = ["to-number", ["get", "n"], 1]
+def _sums() -> list[Layer]:
+    """Return the layers of points that stand for the customers of a cell."""
+    steps = _steps("n", list(SUM_RADII))
+    return [
+        _layer(
+            f"customers-sum-{least}", "circle", "customers", _circled(UNCLASSED, radius),
+            only=["all", ["!", ["has", "id"]], *step],
+        )
+        for (least, radius), step in zip(SUM_RADII.items(), steps, strict=True)
+    ]  # fmt: skip
+
+
+def _customers() -> list[Layer]:
+    """Return the layers of single customers, those with most visits above the others."""
+    return [
+        _layer(
+            f"customers-{name}", "circle", "customers", _circled(CLASS_COLOURS[name], 3),
+            only=["all", ["has", "id"], ["==", ["get", "class"], name]],
+        )
+        for name in reversed(CLASS_COLOURS)
+    ]  # fmt: skip
+
+
+def _steps(name: str, least: list[int]) -> list[list[Any]]:
+    """Return the filters of a property that is at least one of these and less than the next."""
+    number = ["get", name]
+    steps = [[[">=", number, low], ["<", number, high]] for low, high in pairwise(least)]
+    # Open at both ends, so that no value is drawn by none.
+    return [steps[0][1:], *steps[1:], [[">=", number, least[-1]]]]
+
+
+def _circled(colour: str, radius: float) -> Layer:
     return {
-        "circle-radius": ["interpolate", ["linear"], ["sqrt", n], 1, 3, 100, 24],
-        "circle-color": ["match", ["to-string", ["get", "class"]], *classes, "#6b7683"],
+        "circle-radius": radius,
+        "circle-color": colour,
         "circle-opacity": 0.85,
         "circle-stroke-color": "#3d1239",
         "circle-stroke-width": 0.75,

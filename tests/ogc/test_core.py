@@ -13,9 +13,11 @@ from urllib.parse import urlencode
 import httpx
 import numpy as np
 import pytest
+import shapely
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from shapely.geometry import shape
 
 from app.ogc.documents import CONFORMS_TO
 from app.settings import Settings
@@ -130,7 +132,7 @@ async def test_the_landing_page_leads_to_the_api_definition(client: httpx.AsyncC
 
     answer = await client.get(link["href"], headers={"Accept": link["type"]})
 
-    assert answer.headers["Content-Type"] == "application/vnd.oas.openapi+json;version=3.0"
+    assert answer.headers["Content-Type"] == "application/vnd.oai.openapi+json;version=3.0"
 
 
 async def test_the_api_definition_is_openapi_3_0(client: httpx.AsyncClient) -> None:
@@ -204,7 +206,18 @@ async def test_collections_are_in_crs84(client: httpx.AsyncClient) -> None:
     assert ids == ["customers", "territories", "geofences"]
     for collection in document["collections"]:
         assert collection["crs"] == [CRS84]
-        assert collection["extent"]["spatial"] == {"bbox": [[-180, -90, 180, 90]], "crs": CRS84}
+        assert collection["extent"]["spatial"]["crs"] == CRS84
+
+
+async def test_the_extent_of_a_collection_is_that_of_its_features(
+    client: httpx.AsyncClient,
+) -> None:
+    for collection in (await _document(client, "/ogc/collections"))["collections"]:
+        items = await _document(client, f"/ogc/collections/{collection['id']}/items?limit=10000")
+        shapes = [shape(feature["geometry"]) for feature in items["features"]]
+        assert len(shapes) > 1
+        (extent,) = collection["extent"]["spatial"]["bbox"]
+        assert extent == pytest.approx(shapely.total_bounds(shapes), abs=1e-6)
 
 
 async def test_a_collection_is_what_the_list_says_of_it(client: httpx.AsyncClient) -> None:

@@ -84,6 +84,11 @@ async def test_what_a_caller_asks_here_counts_as_its_requests(
     assert "Retry-After" in answers[-1].headers
 
 
+async def test_a_collection_of_nothing_may_be_anywhere(planner: httpx.AsyncClient) -> None:
+    for collection in (await planner.get("/ogc/collections")).json()["collections"]:
+        assert collection["extent"]["spatial"]["bbox"] == [[-180, -90, 180, 90]]
+
+
 async def test_ogc_is_not_in_the_application_s_own_description(planner: httpx.AsyncClient) -> None:
     document = (await planner.get("/openapi.json")).json()
 

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from operator import eq, ge, lt
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 
 from app.db.session import Database
+from app.http.values import ServiceClass
 from tests.tiles.ground import add_plan, patch, quarters
 
 HERE = (121.47, 31.23)
@@ -74,3 +77,62 @@ async def test_a_style_of_nothing_is_one_of_the_world(client: httpx.AsyncClient)
     assert empty["zoom"] < 2
     assert (await client.get("/v1/tiles/style.json?plan_id=9")).status_code == 404
     assert (await client.get("/v1/tiles/style.json?measure=customers")).status_code == 400
+
+
+# What QGIS 3.22 reads of the expression language; the rest it passes over, with a warning or none.
+KNOWN_TO_QGIS = {"match", "interpolate", "get", "has", "!", "all", "==", ">=", "<", "%"}
+
+
+def expressions(value: Any) -> Iterator[list[Any]]:
+    """Yield each expression in a value of a style, the inner ones too."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        yield value
+    for part in value if isinstance(value, list) else ():
+        yield from expressions(part)
+
+
+async def test_a_style_says_all_in_forms_that_qgis_reads(style: dict[str, Any]) -> None:
+    for layer in style["layers"]:
+        said = [layer.get("filter"), *layer["paint"].values()]
+        found = [expression for value in said for expression in expressions(value)]
+        operators = [expression for expression in found if expression != ["linear"]]
+        assert {operator for operator, *_ in operators} <= KNOWN_TO_QGIS | {"zoom"}, layer["id"]
+        for operator, *parts in operators:
+            if operator == "match":
+                assert all(isinstance(labels, list) for labels in parts[1:-1:2])
+            if operator == "interpolate":
+                assert parts[1] == ["zoom"]
+        if layer["type"] == "circle":
+            assert not any(isinstance(value, list) for value in layer["paint"].values())
+
+
+def passes(expression: Any, properties: dict[str, Any]) -> Any:
+    """Return what a filter says of a feature."""
+    if not isinstance(expression, list):
+        return expression
+    operator, *parts = expression
+    if operator in ("get", "has"):
+        return properties.get(parts[0]) if operator == "get" else parts[0] in properties
+    values = [passes(part, properties) for part in parts]
+    if operator in ("all", "!"):
+        return all(values) if operator == "all" else not values[0]
+    return {"==": eq, ">=": ge, "<": lt}[operator](*values)
+
+
+async def test_a_style_hides_nothing_that_lies_below(style: dict[str, Any]) -> None:
+    assert "background" not in {layer["type"] for layer in style["layers"]}
+
+
+async def test_every_cell_of_heat_and_every_customer_is_drawn_once(style: dict[str, Any]) -> None:
+    values = [-5, 0, 0.5, 2.9, 3, 9, 10, 99, 100, 999, 1000, 9999, 10_000, 5_000_000]
+    features = {
+        "heat": [{"value": value} for value in values],
+        "customers": [
+            *({"id": 1, "n": 1, "class": name} for name in get_args(ServiceClass)),
+            *({"n": n} for n in values if n >= 1),
+        ],
+    }
+    for source, properties in features.items():
+        layers = [layer for layer in style["layers"] if layer.get("source") == source]
+        for feature in properties:
+            assert sum(passes(layer["filter"], feature) for layer in layers) == 1, feature
