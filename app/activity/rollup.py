@@ -6,7 +6,7 @@ from datetime import date
 from sqlalchemy import CursorResult, TextClause, text
 
 from app.db.generation import fold_changes
-from app.db.heat import COARSEST, FINEST, FINEST_TOTAL
+from app.db.heat_sums import COARSEST, FINEST, FINEST_TOTAL
 from app.db.session import Database, WriteSession
 
 # Sums of a resolution, from those of the next finer one: few rows are read twice.

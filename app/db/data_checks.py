@@ -4,7 +4,7 @@ import numpy as np
 import psycopg
 
 from app.db.checks import Check, Finding, value
-from app.db.heat import FINEST_TOTAL
+from app.db.heat_sums import FINEST_TOTAL
 from geo.cells import CUSTOMER_RESOLUTION, cells_from_points
 
 SAMPLE = 5000

@@ -1,82 +1,55 @@
 """Sums over customers per H3 cell: one meaning for the heatmap and the heat tiles.
 
-Inactive customers never count. Where the filters are those the rollups are kept by, and the caller
-sees everything, rows come from `activity_cell`; otherwise from the customers themselves. Cells in
-view are found as ranges of ids and told apart by their outlines afterwards: nothing of a cell's
-shape is stored.
+Inactive customers never count. Where the filters are those the rollups are kept by, rows come from
+`activity_cell`, and for a limited caller from the cells of its territories (`app.db.own_heat`);
+otherwise from the customers themselves. Cells in view are found as ranges of ids and told apart by
+their outlines afterwards: nothing of a cell's shape is stored.
 """
 
 import asyncio
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Double,
     Select,
-    TableValuedAlias,
-    Text,
-    any_,
-    cast,
     func,
     literal,
     literal_column,
     select,
-    true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.customer_filter import CustomerFilter
+from app.db.heat_sums import (
+    FINEST_TOTAL,
+    Measure,
+    Sums,
+    amount_of_customer,
+    chosen,
+    packing,
+    rollup_of,
+    unpack,
+    walking,
+)
 from app.db.membership import belongs_to
+from app.db.own_heat import find_own_ground, read_own_sums
 from app.db.prepared import Prepared, left_open, written
 from app.db.scope import Scope, visible_territory_ids
 from app.db.session import AnyReader, rows
 from app.db.spatial import cell_parent, open_spans, spans
 from app.db.tables import ActivityCell, ActivityTotal, Customer, HeatState, Territory
 from geo.bbox import BoundingBox
-from geo.cells import CUSTOMER_RESOLUTION, CellArray, area_km2, joined_ranges
+from geo.cells import CUSTOMER_RESOLUTION, CellArray, joined_ranges
 from geo.cover import are_near, are_touching, cover
 
-Measure = Literal["customers", "density", "work_minutes", "potential", "revenue", "visit_gap"]
-
-COARSEST, FINEST = 2, 9
-# Up to here sums over all classes and segments are kept as well: a view of coarse cells would read
-# ten or twenty rows for each.
-FINEST_TOTAL = 6
 # What is read for a view reaches a little beyond it, and many times so for a view that is a line.
 MOST_BEYOND = 4
 # Statements kept, of which there are fewer, and views whose ranges are kept, a few kilobytes each.
 MOST_KEPT = 1024
 MOST_VIEWS = 2048
-PACKED = np.dtype([("cell", ">i8"), ("customers", ">i8"), ("amount", ">f8")])
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """Distinct cells (n,) of one resolution, ascending, with their customers and an amount each."""
-
-    cells: CellArray
-    customers: NDArray[np.int64]
-    amounts: NDArray[np.float64]
-
-    def weights(self, measure: Measure) -> NDArray[np.float64]:
-        """Return what the mean of `density` and `visit_gap` over several cells is weighted by.
-
-        The area, the customers; 1 for sums.
-        """
-        if measure == "density":
-            return area_km2(self.cells)
-        if measure == "visit_gap":
-            return self.customers.astype(np.float64)
-        return np.ones(len(self.cells))
-
-    def only(self, wanted: NDArray[np.bool_] | NDArray[np.int64]) -> "Sums":
-        """Return some of the cells: those for which it is true, or those at ascending indices."""
-        return Sums(self.cells[wanted], self.customers[wanted], self.amounts[wanted])
 
 
 def is_rolled_up(scope: Scope, wanted: CustomerFilter) -> bool:
@@ -149,11 +122,13 @@ async def read_around(
             reader, statement, first=first, last=last, fewest=fewest, at_most=at_most,
             classes=list(wanted.classes), segments=list(wanted.segments),
         )  # fmt: skip
+    elif (ground := await find_own_ground(reader, scope, wanted)) is not None:
+        found = await read_own_sums(reader, ground, measure, wanted, resolution, view, fewest)
     else:
         covering = None if view is None else await asyncio.to_thread(cover, view, resolution)
         sums = heat_rows(scope, measure, wanted, resolution, covering, fewest)
         found = await read_packed(reader, sums.limit(at_most))
-    if len(found.cells) == at_most:
+    if len(found.cells) >= at_most:
         return None
     if view is not None and not scope.is_unlimited:
         return found.only(await asyncio.to_thread(are_near, found.cells, resolution, view))
@@ -192,33 +167,8 @@ async def read_packed(reader: AnyReader, wanted: Select[Any]) -> Sums:
     return await _unpacked(reader, packing(wanted))
 
 
-def packing(wanted: Select[Any]) -> Prepared:
-    """Return the statement for what another selects as `cell`, `customers`, `amount`.
-
-    One value instead of three objects for each of thousands of rows.
-    """
-    found = wanted.subquery()
-    record = (
-        func.int8send(found.c.cell)
-        .op("||")(func.int8send(cast(found.c.customers, BigInteger)))
-        .op("||")(func.float8send(cast(found.c.amount, Double)))
-    )
-    return Prepared(select(func.string_agg(record, b"")).select_from(found))
-
-
 async def _unpacked(reader: AnyReader, statement: Prepared, **given: Any) -> Sums:
     return unpack(*(await rows(reader, statement, **given))[0])
-
-
-def unpack(packed: bytes | None) -> Sums:
-    """Return the rows of a statement of `packing`."""
-    records = np.frombuffer(bytes(packed or b""), dtype=PACKED)
-    records = records[np.argsort(records["cell"])]
-    return Sums(
-        records["cell"].astype(np.uint64),
-        records["customers"].astype(np.int64),
-        records["amount"].astype(np.float64),
-    )
 
 
 def heat_rows(
@@ -250,34 +200,6 @@ def within(sums: Select[Any], cell: Any, covering: CellArray, resolution: int) -
     return walking(sums, cell, spans(covering, resolution))
 
 
-def walking(
-    sums: Select[Any], cell: Any, span: TableValuedAlias, resolution: Any = None
-) -> Select[Any]:
-    """Select sums range by range, each a walk along the index on `cell`.
-
-    Groups must not straddle the ranges. With a column for the resolution, each range has its own,
-    in `level`.
-    """
-    here = sums.where(cell.between(span.c.first, span.c.last))
-    if resolution is not None:
-        here = here.where(resolution == span.c.level)
-    # OFFSET keeps the planner from joining all of a resolution with all ranges, as it may where the
-    # table has grown since it was looked at.
-    in_span = here.offset(0).correlate(span).lateral()
-    return select(in_span.c.cell, in_span.c.customers, in_span.c.amount).join_from(
-        span, in_span, true()
-    )
-
-
-def chosen(sums: Select[Any], has_classes: bool, has_segments: bool) -> Select[Any]:
-    """Select the sums of `classes` and `segments`, which are left open, where there are such."""
-    if has_classes:
-        sums = sums.where(ActivityCell.class_ == any_(left_open("classes", ARRAY(Text))))
-    if has_segments:
-        sums = sums.where(ActivityCell.segment == any_(left_open("segments", ARRAY(Text))))
-    return sums
-
-
 @lru_cache(maxsize=MOST_KEPT)
 def _rollup(
     measure: Measure, resolution: int, has_classes: bool, has_segments: bool, has_view: bool
@@ -305,22 +227,11 @@ def _from_rollup(
 
     `is_whole` says that no class and no segment will be chosen.
     """
-    has_totals = is_whole and resolution <= FINEST_TOTAL
-    table = ActivityTotal if has_totals else ActivityCell
-    amount = {
-        "work_minutes": table.work_minutes,
-        "potential": table.potential,
-        "revenue": table.revenue,
-        "visit_gap": table.overdue,
-    }.get(measure, table.customers)
+    sums, table = rollup_of(measure, is_whole and resolution <= FINEST_TOTAL)
+    customers = table.customers if table is ActivityTotal else func.sum(table.customers)
+    having = sums.where if table is ActivityTotal else sums.having
     of_level = table.resolution == literal_column(str(resolution))
-    if has_totals:
-        columns: list[Any] = [table.cell, table.customers, amount.label("amount")]
-        return select(*columns).where(of_level, table.customers >= fewest), table.cell
-    customers = func.sum(table.customers)
-    columns = [table.cell, customers.label("customers"), func.sum(amount).label("amount")]
-    sums = select(*columns).where(of_level).group_by(table.cell).having(customers >= fewest)
-    return sums, table.cell
+    return having(customers >= fewest).where(of_level), table.cell
 
 
 def _from_customers(
@@ -331,17 +242,12 @@ def _from_customers(
     covering: CellArray | None,
     fewest: int,
 ) -> Select[Any]:
-    amounts: dict[str, Any] = {
-        "work_minutes": func.sum(Customer.work_minutes),
-        "potential": func.sum(Customer.potential),
-        "revenue": func.sum(Customer.revenue),
-        "visit_gap": func.count().filter(Customer.due_on < today()),
-    }
-    amount = amounts.get(measure, func.count())
+    amount = func.sum(amount_of_customer(measure, HeatState.day))
     cell = cell_parent(Customer.cell, resolution).label("cell")
     span = None if covering is None else spans(covering, CUSTOMER_RESOLUTION)
+    columns: list[Any] = [cell, func.count().label("customers"), amount.label("amount")]
     sums = (
-        select(cell, func.count().label("customers"), amount.label("amount"))
+        select(*columns)
         .where(Customer.status != "inactive", *wanted.conditions(scope, span))
         .group_by(cell)
         .having(func.count() >= fewest)
@@ -351,8 +257,3 @@ def _from_customers(
     if span is None or not scope.is_unlimited or wanted.is_of_territories:
         return sums
     return walking(sums, Customer.cell, span)
-
-
-def today() -> ColumnElement[Any]:
-    """Select the local date before which a visit must have been due to be overdue, if any."""
-    return select(HeatState.day).scalar_subquery()

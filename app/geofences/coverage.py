@@ -14,8 +14,8 @@ from app.auth import FEWEST_SHOWN, Caller
 from app.auth.few import hidden_parts, is_few
 from app.db import scope as scopes
 from app.db.customer_filter import CustomerFilter
-from app.db.heat import Sums as HeatSums
 from app.db.heat import heat_rows, read_packed
+from app.db.heat_sums import Sums as HeatSums
 from app.db.scope import EVERYTHING, Scope
 from app.db.session import AnySession, WriteSession, sqlstate
 from app.db.spatial import is_on_edge

@@ -9,7 +9,8 @@ from fastapi import Depends, Query, Response
 from app import __version__
 from app.auth import Anyone, Reading
 from app.db.customer_filter import CustomerFilter
-from app.db.heat import COARSEST, FINEST, Measure, is_rolled_up
+from app.db.heat import is_rolled_up
+from app.db.heat_sums import COARSEST, FINEST, Measure
 from app.errors import Fault, Forbidden, InvalidInput
 from app.heatmap import service
 from app.heatmap.repository import read_freshness

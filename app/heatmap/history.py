@@ -16,7 +16,8 @@ from sqlalchemy import (
     select,
 )
 
-from app.db.heat import MOST_BEYOND, Sums, read_packed, within
+from app.db.heat import MOST_BEYOND, read_packed, within
+from app.db.heat_sums import Sums
 from app.db.session import AnySession
 from app.db.spatial import cell_parent
 from app.db.tables import ActivityCell, MeasureSnapshot

@@ -6,8 +6,10 @@ import numpy as np
 from sqlalchemy import and_, func, select
 
 from app.db.customer_filter import CustomerFilter
-from app.db.heat import FINEST, Sums, heat_rows, is_rolled_up, read_sums
-from app.db.scope import EVERYTHING, Scope, visible_territory_ids
+from app.db.heat import heat_rows, is_rolled_up, read_sums
+from app.db.heat_sums import FINEST, Sums
+from app.db.own_heat import find_own_ground
+from app.db.scope import EVERYTHING, Scope, territories
 from app.db.session import AnySession
 from app.db.spatial import cell_parent
 from app.db.tables import ActivityCell, HeatState, PlanCell, Territory
@@ -25,7 +27,7 @@ async def read_freshness(session: AnySession, scope: Scope, wanted: HeatRequest)
     state = (await session.execute(select(HeatState))).scalar_one_or_none()
     if state is None:
         return Freshness()
-    if is_rolled_up(scope, wanted.customers):
+    if await is_summed(session, scope, wanted):
         return Freshness(state.folded_day, state.generation, state.folded_at)
     return Freshness(state.day)
 
@@ -53,10 +55,29 @@ async def read_values(
     return None if sums is None else (sums.cells, sums.amounts / sums.weights(wanted.of))
 
 
-async def count_customers(session: AnySession, wanted: HeatRequest, resolution: int) -> int:
-    """Return how many customers at most an answer would read one by one, about."""
-    if wanted.customers.is_of_territories:
-        return await _count_of_territories(session, wanted.customers)
+async def is_summed(session: AnySession, scope: Scope, wanted: HeatRequest) -> bool:
+    """Tell whether kept sums answer this, or else the customers are read one by one."""
+    if is_rolled_up(scope, wanted.customers):
+        return True
+    return await find_own_ground(session, scope, wanted.customers) is not None
+
+
+async def count_customers(
+    session: AnySession, scope: Scope, wanted: HeatRequest, resolution: int
+) -> int:
+    """Return how many customers at most an answer would read one by one, about.
+
+    Those in view or those of the territories, whichever are fewer.
+    """
+    counts = []
+    if wanted.bbox is not None or not wanted.customers.is_of_territories:
+        counts.append(await _count_in_view(session, wanted, resolution))
+    if not scope.is_unlimited or wanted.customers.is_of_territories:
+        counts.append(await _count_of_territories(session, scope, wanted.customers))
+    return min(counts)
+
+
+async def _count_in_view(session: AnySession, wanted: HeatRequest, resolution: int) -> int:
     kept_by = CustomerFilter(classes=wanted.customers.classes, segments=wanted.customers.segments)
     covering = None
     if wanted.bbox is not None:
@@ -65,21 +86,21 @@ async def count_customers(session: AnySession, wanted: HeatRequest, resolution: 
     return int(await session.scalar(select(func.sum(rows.c.customers))) or 0)
 
 
-async def _count_of_territories(session: AnySession, wanted: CustomerFilter) -> int:
+async def _count_of_territories(session: AnySession, scope: Scope, wanted: CustomerFilter) -> int:
     """Return how many customers the cells of territories hold, whether or not in view.
 
     Some more where the cells are finer than those that sums are kept of.
     """
     level = func.least(func.cell_resolution(PlanCell.cell), FINEST)
+    is_wanted = [territories(scope)]
     if wanted.territory_id is not None:
-        is_wanted = Territory.id == wanted.territory_id
-    else:
-        theirs = Scope(frozenset({wanted.rep_id or 0}))
-        is_wanted = Territory.id.in_(visible_territory_ids(theirs))
+        is_wanted.append(Territory.id == wanted.territory_id)
+    elif wanted.rep_id is not None:
+        is_wanted.append(territories(Scope(frozenset({wanted.rep_id}))))
     held = (
         select(cell_parent(PlanCell.cell, level).label("cell"))
         .join(Territory, Territory.id == PlanCell.territory_id)
-        .where(PlanCell.plan_id == Territory.plan_id, is_wanted)
+        .where(PlanCell.plan_id == Territory.plan_id, *is_wanted)
         .distinct()
         .subquery()
     )

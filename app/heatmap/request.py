@@ -5,7 +5,7 @@ from datetime import date
 from typing import Literal
 
 from app.db.customer_filter import CustomerFilter
-from app.db.heat import Measure
+from app.db.heat_sums import Measure
 from geo.bbox import BoundingBox
 
 AnyMeasure = Literal[

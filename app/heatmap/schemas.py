@@ -6,7 +6,7 @@ from typing import Annotated
 from geojson_pydantic import Feature, FeatureCollection, MultiPolygon, Polygon
 from pydantic import BaseModel, BeforeValidator, Field
 
-from app.db.heat import Measure
+from app.db.heat_sums import Measure
 from app.heatmap.request import AnyMeasure
 
 

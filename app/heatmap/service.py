@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from app.db.heat import COARSEST, FINEST, is_rolled_up
+from app.db.heat_sums import COARSEST, FINEST
 from app.db.scope import Scope
 from app.db.session import AnySession
 from app.errors import Fault, Forbidden, InvalidInput
@@ -111,10 +111,10 @@ async def _check(session: AnySession, scope: Scope, wanted: HeatRequest, resolut
         raise InvalidInput("A bbox is needed.", [Fault("missing", detail, "/query/bbox")])
     if wanted.measure == "change":
         await _check_history(session, scope, wanted)
-    elif scope.is_unlimited and not is_rolled_up(scope, wanted.customers):
+    elif not await repository.is_summed(session, scope, wanted):
         # The sum does not depend on the resolution; few cells are quickly added up.
         coarse = min(resolution, history.FINEST_HISTORY)
-        n_customers = await count_customers(session, wanted, coarse)
+        n_customers = await count_customers(session, scope, wanted, coarse)
         if n_customers > MAX_CUSTOMERS:
             detail = (
                 f"about {n_customers:,} customers would be read one by one for these filters, at "

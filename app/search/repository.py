@@ -58,6 +58,8 @@ FEATURES = f"""
 # for their territory one by one.
 NEAR_M = 20_000.0
 SMALL_DEG2 = 0.1
+# Those of so many reps are not all looked at for the nearest of them before who is near.
+MANY_REPS = 5
 # Within so many metres the index of places ends after some ten thousand customers, even in a city:
 # a plan for any visit or status does. To plan takes half as long as to find fifty of them.
 AT_HAND_M = 5_000.0
@@ -81,6 +83,26 @@ async def find_customers(
 
     `links` is the JSON text of the answer's links.
     """
+    is_of_many = len(scope.rep_ids or ()) >= MANY_REPS
+    if is_of_many and not _is_narrow(radius_m):
+        body, n = await _find_within(glance, scope, lon, lat, NEAR_M, wanted, limit)
+        if n < limit:
+            body, _ = await _find_within(glance, scope, lon, lat, radius_m, wanted, limit)
+    else:
+        body, _ = await _find_within(glance, scope, lon, lat, radius_m, wanted, limit)
+    return body[:-1] + b',"links":' + links + b"}"
+
+
+async def _find_within(
+    glance: Glance,
+    scope: Scope,
+    lon: float,
+    lat: float,
+    radius_m: float | None,
+    wanted: CustomerFilter,
+    limit: int,
+) -> tuple[bytes, int]:
+    """Return the nearest as GeoJSON bytes, and how many there are, or at least `limit`."""
     anchor = anchor_of(lon, lat)
     given = {"lon": lon, "lat": lat, "radius_m": radius_m, "limit": limit}
     given |= {"anchor_lon": anchor.lon, "anchor_lat": anchor.lat}
@@ -90,7 +112,7 @@ async def find_customers(
     while True:
         body, farthest_m, n, index_m = await glance.one(statement, **given, reach=reach)
         if _is_complete(farthest_m, n, index_m, reach, anchor):
-            return bytes(body)[:-1] + b',"links":' + links + b"}"
+            return bytes(body), n or 0
         reach *= MORE
 
 

@@ -6,23 +6,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Double, Integer, SmallInteger, Text, func, select
+from sqlalchemy import BigInteger, Double, Integer, Text, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db import scope as scopes
-from app.db.heat import COARSEST, Sums, chosen, packing, unpack, walking
+from app.db.heat_sums import COARSEST, Sums
+from app.db.piece_sums import read_piece_sums
 from app.db.prepared import Prepared, left_open, written
 from app.db.scope import Scope
 from app.db.session import AnyReader, rows
-from app.db.spatial import open_spans
-from app.db.tables import ActivityCell, Territory
+from app.db.tables import Territory
 from app.tiles.apart import apart
 from app.tiles.encoding import encode, encoding_shapes, hexadecimal, of_shapes, packed
 from app.tiles.grid import EXTENT, MARGIN, MAX_BYTES
 from app.tiles.plan_cells import KnownPlans, Level, Pieces
 from app.tiles.plans import ShownPlan
 from geo.cell_sets import owners_of
-from geo.cells import joined_ranges, resolutions
 from geo.tile_shapes import cells_on_tile
 from geo.tiles import resolution_for_zoom
 
@@ -97,42 +96,12 @@ async def _sums(
     is_near = np.zeros(len(level.cells), dtype=np.bool_)
     is_near[near] = True
     cells = pieces.cells[is_near[pieces.shown]]
-    # The rollups have no sums of cells that are coarser; their descendants are a range as well.
-    own, levels, bounds = np.maximum(resolutions(cells), COARSEST), [], []
-    for resolution in np.unique(own).tolist():
-        bounds.append(np.column_stack(joined_ranges(cells[own == resolution], resolution)))
-        levels += [resolution] * len(bounds[-1])
-    if not bounds:
-        return UNTOLD
-    first, last = np.concatenate(bounds).T
-    accepted = {kind: plan.customer_filter.get(kind) for kind in ("class", "segment")}
-    ((packed,),) = await rows(
-        reader,
-        _rollup(accepted["class"] is not None, accepted["segment"] is not None),
-        level=levels,
-        first=written(first),
-        last=written(last),
-        classes=accepted["class"],
-        segments=accepted["segment"],
-    )
-    found = unpack(packed)
+    accepted = (plan.customer_filter.get(kind) for kind in ("class", "segment"))
+    found = await read_piece_sums(reader, "work_minutes", cells, COARSEST, *accepted)
     shown, n = owners_of(level.cells, found.cells), len(level.cells)
     customers = np.bincount(shown, found.customers, n).astype(np.int64)
     amounts = np.bincount(shown, found.amounts, n).astype(np.float64)
     return Sums(level.cells, customers, amounts).only(customers >= fewest)
-
-
-@lru_cache
-def _rollup(has_classes: bool, has_segments: bool) -> Prepared:
-    """Return the statement for sums of cells in ranges of ids, each of a resolution."""
-    columns: list[Any] = [
-        ActivityCell.cell,
-        func.sum(ActivityCell.customers).label("customers"),
-        func.sum(ActivityCell.work_minutes).label("amount"),
-    ]
-    sums = chosen(select(*columns).group_by(ActivityCell.cell), has_classes, has_segments)
-    span = open_spans(level=SmallInteger)
-    return packing(walking(sums, ActivityCell.cell, span, ActivityCell.resolution))
 
 
 @cache

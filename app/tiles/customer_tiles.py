@@ -30,7 +30,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db import scope as scopes
 from app.db.customer_filter import CustomerFilter
-from app.db.heat import COARSEST, FINEST, Sums, read_around
+from app.db.heat import read_around
+from app.db.heat_sums import COARSEST, FINEST, Sums
 from app.db.membership import layer_accepts, named_account
 from app.db.prepared import Prepared, left_open, written
 from app.db.scope import EVERYTHING, Scope

@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Double
 
 from app.db.customer_filter import CustomerFilter
-from app.db.heat import COARSEST, FINEST, Measure, Sums, read_around
+from app.db.heat import read_around
+from app.db.heat_sums import COARSEST, FINEST, Measure, Sums
 from app.db.prepared import written
 from app.db.scope import Scope
 from app.db.session import AnyReader

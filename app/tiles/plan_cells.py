@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, select
 
 from app.db.alignment import Cells, Ordinals, unpack
 from app.db.generation import PLANNING, Generations, generation_key
-from app.db.heat import COARSEST, FINEST
+from app.db.heat_sums import COARSEST, FINEST
 from app.db.prepared import Prepared, left_open
 from app.db.scope import Scope
 from app.db.session import AnyReader, rows

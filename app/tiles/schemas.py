@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.db.heat import FINEST
+from app.db.heat_sums import FINEST
 from app.tiles.customer_tiles import SINGLE_ZOOM
 
 WORLD = (-180.0, -85.0511, 180.0, 85.0511)

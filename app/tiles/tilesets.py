@@ -9,7 +9,7 @@ from fastapi import Query, Request
 from app import __version__
 from app.auth import Caller
 from app.db.generation import HEAT_DAY, PLANNING
-from app.db.heat import Measure
+from app.db.heat_sums import Measure
 from app.errors import Fault, NotFound, UnknownParameter
 from app.http.values import Label, ServiceClass
 from app.tiles.plans import ShownPlan

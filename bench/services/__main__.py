@@ -35,6 +35,17 @@ N_TERRITORIES = 200
 N_FENCES = 2000
 
 
+TEAM = """
+    WITH member AS (
+        INSERT INTO rep (external_id, name, manager_id)
+        SELECT 'R' || id, 'Rep ' || code, %(manager_id)s FROM territory
+        ON CONFLICT (external_id) DO NOTHING RETURNING id, external_id
+    )
+    INSERT INTO territory_owner (territory_id, rep_id, during)
+    SELECT substr(external_id, 2)::bigint, id, tstzrange(now(), NULL) FROM member
+"""
+
+
 def main() -> None:
     """Run the kit."""
     parser = argparse.ArgumentParser(prog="python -m bench.services", description=__doc__)
@@ -161,9 +172,21 @@ def _cases(running: Service) -> list[Case]:
         *cases.searches(),
         *cases.lookups(rng),
         *cases.heats(),
+        *cases.of_a_manager(_key_of_a_manager(running)),
         *cases.tiles(tilesets),
         _unchanged_tiles(running),
     ]
+
+
+def _key_of_a_manager(running: Service) -> str:
+    """Return a key of somebody with a rep for each territory."""
+    wanted = {"external_id": "M", "name": "Manager"}
+    manager = running.ask("PUT", "/v1/reps/by-external-id/M", json=wanted).json()
+    with psycopg.connect(Access.of(Settings(home=running.home)).conninfo) as connection:
+        connection.execute(TEAM, {"manager_id": manager["id"]})
+    wanted = {"name": "manager", "role": "manager", "rep_id": manager["id"]}
+    key: str = running.ask("POST", "/v1/api-keys", json=wanted).json()["key"]
+    return key
 
 
 def _unchanged_tiles(running: Service) -> Case:
@@ -180,8 +203,9 @@ def _unchanged_tiles(running: Service) -> Case:
 
 def _measured(running: Service, settings: Settings, case: Case, seconds: float) -> dict[str, Any]:
     # Once before, so that what is measured is not the first reading from the disk.
-    measure(running.url, case.asks, min(seconds, 2.0), case.clients, running.key)
-    load = measure(running.url, case.asks, seconds, case.clients, running.key)
+    key = case.key or running.key
+    measure(running.url, case.asks, min(seconds, 2.0), case.clients, key)
+    load = measure(running.url, case.asks, seconds, case.clients, key)
     row: dict[str, Any] = {"name": case.name, **load.figures()}
     if case.readings:
         written = statements_of(settings, list(case.readings))

@@ -36,7 +36,7 @@ class Case:
 
     `readings` are the same questions asked of the repository, whose SQL pgbench runs; `naive` are
     statements that answer them without what the product has prepared; `peers` ask the same of
-    tipg, through our own door at /ogc.
+    tipg, through our own door at /ogc. Without a key it is an admin who asks.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Case:
     readings: tuple[Reading, ...] = ()
     naive: tuple[str, ...] = ()
     peers: tuple[Ask, ...] = ()
+    key: str | None = None
 
 
 def searches() -> list[Case]:
@@ -120,6 +121,22 @@ def heats() -> list[Case]:
         )
         for name, (box, resolution) in VIEWS.items()
     ]
+
+
+def of_a_manager(key: str) -> list[Case]:
+    """What a manager of all territories asks, who sees nothing beyond them."""
+    (lon, lat), *_ = crowd.dense_centres(1)
+    z, x, y = tile_at(lon, lat, 6)
+    paths = {
+        f"heat of the {name}, resolution {resolution}": (
+            f"/v1/heatmap?resolution={resolution}&measure=customers&format=cells"
+            f"&bbox={','.join(map(str, box.as_tuple()))}"
+        )
+        for name, (box, resolution) in VIEWS.items()
+    }
+    paths["tile of heat, zoom 6"] = f"/v1/tiles/heat/{z}/{x}/{y}.mvt"
+    paths["nearest 10"] = f"/v1/search/nearest?lon={lon}&lat={lat}&k=10"
+    return [Case(f"of a manager: {name}", [Ask(paths[name])], 2, key=key) for name in paths]
 
 
 def tiles(tilesets: dict[str, str]) -> list[Case]:

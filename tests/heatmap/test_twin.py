@@ -63,9 +63,13 @@ NAMED = text("""
 
 
 def mixed(cells: CellArray) -> CellArray:
-    """The same ground with every third cell replaced by its children."""
-    is_split = np.arange(len(cells)) % 3 == 0
-    return np.sort(np.concatenate([cells[~is_split], descendants(cells[is_split], 8)]))
+    """The same ground with cells replaced by their children, and by some too fine to have sums."""
+    nth = np.arange(len(cells))
+    is_finest = nth % 40 == 1
+    is_split = (nth % 3 == 0) & ~is_finest
+    kept = cells[~(is_split | is_finest)]
+    parts = [kept, descendants(cells[is_split], 8), descendants(cells[is_finest], 10)]
+    return np.sort(np.concatenate(parts))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +105,7 @@ async def ground(settings: Settings) -> AsyncIterator[tuple[Database, Crowd]]:
     await fold(database)
     fine = cells_from_points(crowd["lon"], crowd["lat"], CUSTOMER_RESOLUTION)
     own = cells[alignment == 0]
-    crowd["is_own"] = np.isin(ancestors(fine, 7), own) | np.isin(ancestors(fine, 8), own)
+    crowd["is_own"] = np.any([np.isin(ancestors(fine, r), own) for r in (7, 8, 10)], axis=0)
     crowd["is_own"][:20], crowd["is_own"][20:40] = True, False
     yield database, crowd
     await database.close()

@@ -19,7 +19,7 @@ from shapely import affinity
 from sqlalchemy import text
 
 from app.db.session import Database
-from app.search.repository import NEAR_M, SMALL_DEG2
+from app.search.repository import MANY_REPS, NEAR_M, SMALL_DEG2
 from app.settings import Settings
 from geo.cells import CUSTOMER_RESOLUTION, CellArray, ancestors, cells_from_points, descendants
 from tests.auth.clients import clients_of
@@ -230,11 +230,19 @@ async def test_a_radius_around_20_km_holds_who_the_twin_finds(
     assert [feature["properties"] for feature in item["features"]] == within
 
 
+@pytest.mark.parametrize("many", [MANY_REPS, 2], ids=["all at once", "who is near first"])
 @given(role=roles, wanted=filters, k=st.sampled_from([1, 7, 1000]))
 @many_examples
 async def test_the_nearest_are_those_that_the_twin_finds(
-    ground: Ground, role: Role, wanted: dict[str, Any], k: int
+    ground: Ground,
+    monkeypatch: pytest.MonkeyPatch,
+    many: int,
+    role: Role,
+    wanted: dict[str, Any],
+    k: int,
 ) -> None:
+    # The manager sees what is of three reps.
+    monkeypatch.setattr("app.search.repository.MANY_REPS", many)
     # Not the place itself: a quarter of the customers are all as far from it.
     lon, lat = 121.4321, 31.1987
     distance = metres(lon, lat, ground.lon, ground.lat)
