@@ -239,7 +239,7 @@ FOR_ANY_VALUES: list[tuple[str, str, str]] = [
         (f"/v1/tiles/heat/{tile}.mvt?measure=revenue{wanted}", ANY_ROLLUP, role)
         for tile in (Z9, Z12)
         for wanted in ("", "&class=A", "&class=A&segment=retail")
-        for role in ("admin", "viewer")
+        for role in ("admin", "viewer", "rep")
     ),
     (f"/v1/tiles/customers/{Z9}.mvt", ANY_ROLLUP, "admin"),
     (f"/v1/tiles/customers/{Z12}.mvt", "ix_customer_geom", "admin"),

@@ -180,7 +180,7 @@ def _cases(running: Service) -> list[Case]:
 
 def _key_of_a_manager(running: Service) -> str:
     """Return a key of somebody with a rep for each territory."""
-    wanted = {"external_id": "M", "name": "Manager"}
+    wanted: dict[str, Any] = {"name": "Manager"}
     manager = running.ask("PUT", "/v1/reps/by-external-id/M", json=wanted).json()
     with psycopg.connect(Access.of(Settings(home=running.home)).conninfo) as connection:
         connection.execute(TEAM, {"manager_id": manager["id"]})
