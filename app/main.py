@@ -45,6 +45,7 @@ from app.metrics.gauges import DomainGauges
 from app.ogc.endpoints import routes as ogc
 from app.ogc.reader import Reader as OgcReader
 from app.plans.certificate_endpoints import routes as certificates
+from app.plans.diff_endpoints import routes as diffs
 from app.plans.endpoints import routes as plans
 from app.plans.front_endpoints import routes as fronts
 from app.reps.endpoints import routes as reps
@@ -91,6 +92,7 @@ SUBJECTS = (
     layers,
     plans,
     certificates,
+    diffs,
     fronts,
     geofences,
     many_geofences,

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from geo.cell_ids import CellArray, IntArray, ancestors, descendant_range, resolutions
+from geo.cell_ids import (
+    CellArray,
+    IntArray,
+    ancestors,
+    descendant_range,
+    descendants,
+    resolutions,
+)
 from geo.errors import CellError
 
 ABSENT = -1
@@ -112,3 +119,21 @@ def joined_siblings(ids: CellArray, resolution: int) -> CellArray:
         left = here[~is_whole[parent]]
         joined = np.concatenate([joined[~is_here], left, parents[is_whole]])
     return np.sort(joined)
+
+
+def refined(ids: CellArray, by: CellArray) -> CellArray:
+    """Fewest sorted cells with the same descendants of which none holds one of ``by`` inside it.
+
+    Both are sorted and do not overlap. With the cells of two plans this is the ground of the first,
+    cut so that each cell lies in one cell of the second or in none.
+    """
+    kept, left = [], ids
+    while len(left):
+        is_cut = owners_of(by, left) == FINER
+        kept.append(left[~is_cut])
+        cut = left[is_cut]
+        own = resolutions(cut)
+        levels = np.unique(own).tolist()
+        parts = [descendants(cut[own == level], level + 1) for level in levels]
+        left = np.concatenate(parts) if parts else cut
+    return np.sort(np.concatenate(kept)) if kept else ids

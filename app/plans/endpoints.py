@@ -1,7 +1,5 @@
 """Plans over HTTP."""
 
-import csv
-import io
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Response
@@ -14,6 +12,7 @@ from app.http.etags import IfMatch, IfNoneMatch, entity_tag, require_match, tagg
 from app.http.paging import Page, PagingParameters
 from app.http.places import GEOJSON, GeoJsonResponse
 from app.http.routing import router
+from app.http.tables import as_csv
 from app.jobs.schemas import RunView
 from app.plans import publishing, repository, service
 from app.plans.drift import measure_drift
@@ -94,7 +93,7 @@ async def get_plan_cells(
     """Return every cell of a plan with the code of its territory."""
     pairs = list(await repository.plan_cells(session, caller.scope, plan_id))
     if format == "csv":
-        return _as_csv(pairs)  # type: ignore[return-value]
+        return as_csv([("cell", "territory"), *pairs])  # type: ignore[return-value]
     return PlanCells(cells=pairs)
 
 
@@ -140,11 +139,3 @@ async def _require_newest(session: WriteSession, plan_id: int, if_match: str | N
     await publishing.take_turn(session, plan_id)
     plan = await repository.get_plan(session, EVERYTHING, plan_id, fewest=1)
     require_match(if_match, entity_tag(plan))
-
-
-def _as_csv(pairs: list[tuple[str, str]]) -> Response:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("cell", "territory"))
-    writer.writerows(pairs)
-    return Response(text.getvalue(), media_type="text/csv; charset=utf-8")

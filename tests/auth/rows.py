@@ -133,6 +133,7 @@ MATRIX: dict[str, Row] = {
     "get_plan_cells": Row(ALL, "/v1/plans/{plan_id}/cells", hides=True),
     "get_plan_manifest": Row(ALL, "/v1/plans/{plan_id}/manifest", unseen=True),
     "get_plan_certificate": Row(DETAIL, "/v1/plans/{plan_id}/certificate", unseen=True),
+    "get_plan_diff": Row(DETAIL, "/v1/plans/{plan_id}/diff/{other_id}", unseen=True),
     "get_plan_front": Row(DETAIL, "/v1/plans/{plan_id}/front", unseen=True),
     # Another's plan is a draft: there is no drift of what was never in force.
     "get_plan_drift": Row(PLANNERS, "/v1/plans/{plan_id}/drift", statuses=frozenset({200, 409})),
