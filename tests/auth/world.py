@@ -150,12 +150,14 @@ async def make_world(database: Database) -> World:
             await create_key(session, name, "viewer")
         own_key, other_key = await list_keys(session)
         world.own |= {
-            "rep_id": rep.id, "plan_id": plan.plan_id, "other_id": plan.plan_id, "layer_id": plan.layer_id,
+            "rep_id": rep.id, "plan_id": plan.plan_id, "other_id": plan.plan_id,
+            "layer_id": plan.layer_id,
             "run_id": own_run.id, "geofence_id": fences[0].id, "prefix": own_key.prefix,
             "external_id": "OWN", "territory_id": plan.territories["T01"],
         }  # fmt: skip
         world.foreign |= {
-            "rep_id": other.id, "plan_id": draft.plan_id, "other_id": draft.plan_id, "layer_id": draft.layer_id,
+            "rep_id": other.id, "plan_id": draft.plan_id, "other_id": draft.plan_id,
+            "layer_id": draft.layer_id,
             "run_id": other_run.id, "geofence_id": fences[1].id, "prefix": other_key.prefix,
             "external_id": "FOREIGN", "territory_id": plan.territories["T02"],
         }  # fmt: skip
