@@ -8,7 +8,7 @@ pointer.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -82,6 +82,41 @@ def polygon_from_geojson(obj: Any, max_vertices: int = DEFAULT_MAX_VERTICES) -> 
         reasons of `geo.validity`, with ``lon`` and ``lat`` of the place.
     """
     return _polygon_from_geojson(obj, max_vertices, _refused)
+
+
+def polygons_from_geojson(
+    objs: Sequence[Any], max_vertices: int = DEFAULT_MAX_VERTICES
+) -> list[Polygonal]:
+    """The polygon of each of several objects, as `polygon_from_geojson` reads it.
+
+    ``max_vertices`` is for all of them together; pointers begin with the index of the object.
+
+    Raises
+    ------
+    GeometryError
+        As `polygon_from_geojson`, at the first object that cannot be used.
+    """
+    polygons: list[Polygonal] = []
+    n_before = 0
+    for index, obj in enumerate(objs):
+        try:
+            polygons.append(polygon_from_geojson(obj, max_vertices - n_before))
+        except GeometryError as error:
+            message = error.message
+            if error.code == "too_many_vertices" and n_before > 0:
+                message += f" after the {n_before:,} of those before"
+            pointer = f"/{index}{error.pointer}"
+            raise GeometryError(error.code, message, pointer, **error.facts) from None
+        n_before += _n_positions(obj)
+    return polygons
+
+
+def _n_positions(obj: Any) -> int:
+    """How many positions a polygon was given with, repeated ones too."""
+    geometry, _ = _find_geometry(obj, _POLYGONS, "not_a_polygon")
+    coordinates = geometry["coordinates"]
+    parts = [coordinates] if geometry["type"] == "Polygon" else coordinates
+    return sum(len(ring) for part in parts for ring in part)
 
 
 def repaired_polygon_from_geojson(

@@ -18,16 +18,18 @@ from app.search import repository
 from app.search.schemas import (
     LARGEST_RADIUS_M,
     MOST_FOUND,
+    AreaBatch,
     CustomersInArea,
     FoundAroundEach,
     FoundCustomers,
+    FoundInEachArea,
     NearestBatch,
     RadiusBatch,
     SearchedArea,
 )
 from geo.antimeridian import Polygonal
 from geo.errors import GeometryError
-from geo.geojson import polygon_from_geojson
+from geo.geojson import polygon_from_geojson, polygons_from_geojson
 
 routes = router("search")
 
@@ -131,13 +133,29 @@ async def search_polygon(
 
 
 @routes.post(
+    "/search/polygon:batch",
+    response_class=JsonBytes,
+    responses={200: {"model": FoundInEachArea}},
+)
+async def search_polygon_many(body: AreaBatch, session: Reading, caller: Detail) -> Response:
+    """Return the first customers in each of up to 100 areas, as `/search/polygon` finds them."""
+    _refuse_too_many(len(body.areas), "areas", body.limit, "/limit")
+    areas = await asyncio.to_thread(_areas, body.areas)
+    return JsonBytes(
+        await repository.find_in_each_area(
+            session, caller.scope, areas, body.as_filter(), body.limit
+        )
+    )
+
+
+@routes.post(
     "/search/radius:batch",
     response_class=JsonBytes,
     responses={200: {"model": FoundAroundEach}},
 )
 async def search_radius_many(body: RadiusBatch, session: Reading, caller: Detail) -> Response:
     """Return the customers within a distance of each of up to 1,000 places."""
-    _refuse_too_many(len(body.points), body.limit, "/limit")
+    _refuse_too_many(len(body.points), "places", body.limit, "/limit")
     return JsonBytes(
         await repository.find_around_each(
             session, caller.scope, body.places, body.radius_m, body.as_filter(), body.limit
@@ -152,7 +170,7 @@ async def search_radius_many(body: RadiusBatch, session: Reading, caller: Detail
 )
 async def search_nearest_many(body: NearestBatch, session: Reading, caller: Detail) -> Response:
     """Return the customers nearest to each of up to 1,000 places."""
-    _refuse_too_many(len(body.points), body.k, "/k")
+    _refuse_too_many(len(body.points), "places", body.k, "/k")
     return JsonBytes(
         await repository.find_around_each(
             session, caller.scope, body.places, None, body.as_filter(), body.k
@@ -160,9 +178,9 @@ async def search_nearest_many(body: NearestBatch, session: Reading, caller: Deta
     )
 
 
-def _refuse_too_many(n_places: int, limit: int, pointer: str) -> None:
-    if n_places * limit > MOST_FOUND:
-        detail = f"{n_places} places times {limit} are more than {MOST_FOUND:,} customers"
+def _refuse_too_many(n_asked: int, what: str, limit: int, pointer: str) -> None:
+    if n_asked * limit > MOST_FOUND:
+        detail = f"{n_asked} {what} times {limit} are more than {MOST_FOUND:,} customers"
         raise InvalidInput("Ask for less at once.", [Fault("too-many", detail, pointer)])
 
 
@@ -170,8 +188,19 @@ def _area(geometry: dict[str, Any]) -> Polygonal:
     try:
         return polygon_from_geojson(geometry)
     except GeometryError as error:
-        fault = Fault(error.code.replace("_", "-"), error.message, "/geometry" + error.pointer)
-        raise InvalidInput("The geometry cannot be used.", [fault]) from None
+        raise _refusal(error, "/geometry") from None
+
+
+def _areas(geometries: list[dict[str, Any]]) -> list[Polygonal]:
+    try:
+        return polygons_from_geojson(geometries)
+    except GeometryError as error:
+        raise _refusal(error, "/areas") from None
+
+
+def _refusal(error: GeometryError, member: str) -> InvalidInput:
+    fault = Fault(error.code.replace("_", "-"), error.message, member + error.pointer)
+    return InvalidInput("The geometry cannot be used.", [fault])
 
 
 def _links(request: Request) -> bytes:

@@ -22,6 +22,7 @@ from app.http.values import (
 
 LARGEST_RADIUS_M = 500_000
 MOST_PLACES = 1_000
+MOST_AREAS = 100
 MOST_FOUND = 10_000
 
 
@@ -58,6 +59,22 @@ class SearchedArea(SearchFilters):
         dict[str, Any],
         Field(description="GeoJSON Polygon or MultiPolygon in WGS 84, up to 50,000 vertices"),
     ]
+
+
+class AreaBatch(SearchFilters):
+    """Areas to search in at once; areas times `limit` are at most 10,000."""
+
+    areas: Annotated[
+        list[dict[str, Any]],
+        FailFast(),
+        Field(
+            min_length=1,
+            max_length=MOST_AREAS,
+            description="GeoJSON Polygons or MultiPolygons in WGS 84, up to 50,000 vertices "
+            "together",
+        ),
+    ]
+    limit: Annotated[int, Field(ge=1, le=1000, description="The first of each area, by id")] = 100
 
 
 class SearchedPlace(StrictModel):
@@ -131,6 +148,18 @@ class CustomersInArea(FeatureCollection[Feature[Point, CustomerInArea]]):
 
     numberReturned: int  # noqa: N815 (the name in OGC API Features)
     links: list[Link]
+
+
+class CustomersInOneArea(FeatureCollection[Feature[Point, CustomerInArea]]):
+    """The first customers of one of several areas, in the order of their ids."""
+
+    numberReturned: int  # noqa: N815 (the name in OGC API Features)
+
+
+class FoundInEachArea(BaseModel):
+    """One collection per area, in the order given."""
+
+    items: list[CustomersInOneArea]
 
 
 class CustomersAround(FeatureCollection[Feature[Point, FoundCustomer]]):

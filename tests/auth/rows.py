@@ -97,6 +97,9 @@ MATRIX: dict[str, Row] = {
     "search_polygon": Row(
         DETAIL, "/v1/search/polygon", "POST", shows=True, body={"geometry": EAST_ASIA}
     ),
+    "search_polygon_many": Row(
+        DETAIL, "/v1/search/polygon:batch", "POST", shows=True, body={"areas": [AREA, EAST_ASIA]}
+    ),
     "search_radius_many": Row(
         DETAIL, "/v1/search/radius:batch", "POST", shows=True,
         body={"points": [{"lon": 121.47, "lat": 31.23}, {"lon": 116.4, "lat": 39.9}],

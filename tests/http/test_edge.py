@@ -329,7 +329,10 @@ def test_a_setting_that_would_open_too_much_stops_the_start(
 
 MIB = 2**20
 # What takes a body with geometry, or with thousands of places; all others take less.
-TAKES_MORE = ("plans", "geofences", "geofences:import", "territories/at:batch", "search/polygon")
+TAKES_MORE = (
+    "plans", "geofences", "geofences:import", "territories/at:batch", "search/polygon",
+    "search/polygon:batch",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def _geometries() -> Iterator[Bomb]:
         (PLANS, '{"layer_id": 1, "n_territories": 1, "barriers": [{"geometry": %s}]}',
          "/barriers/0/geometry"),
         ("/v1/search/polygon", '{"geometry": %s}', "/geometry"),
+        ("/v1/search/polygon:batch", '{"areas": [%s]}', "/areas/0"),
         (IMPORT,
          '{"type": "FeatureCollection", "features": [{"type": "Feature",'
          ' "properties": {"name": "b"}, "geometry": %s}]}',

@@ -167,6 +167,53 @@ async def test_too_many_vertices_are_refused(
     assert code is None or answer.json()["errors"][0]["code"] == code
 
 
+UNIT = box(0, 0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/areas"),
+        ({"areas": []}, "/areas"),
+        ({"areas": [UNIT] * 101}, "/areas"),
+        ({"areas": [UNIT, 7]}, "/areas/1"),
+        ({"areas": [UNIT, {"geometry": UNIT}]}, "/areas/1/type"),
+        ({"areas": [UNIT, UNIT, BOW_TIE]}, "/areas/2/coordinates"),
+        ({"areas": [UNIT, box(200, 0, 201, 1)]}, "/areas/1/coordinates/0/0"),
+        ({"areas": [UNIT, {"type": "Point", "coordinates": [0, 0]}]}, "/areas/1/type"),
+        ({"areas": [UNIT] * 11, "limit": 1000}, "/limit"),
+        ({"areas": [UNIT], "limit": 0}, "/limit"),
+        ({"areas": [UNIT], "class": ["Z"]}, "/class/0"),
+        ({"areas": [UNIT], "geometry": UNIT}, "/geometry"),
+    ],
+)
+async def test_a_wrong_batch_of_areas_is_refused_and_named(
+    client: httpx.AsyncClient, body: dict[str, Any], pointer: str
+) -> None:
+    answer = await client.post("/v1/search/polygon:batch", json=body)
+
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_the_vertices_of_a_batch_are_bound_together(client: httpx.AsyncClient) -> None:
+    # Repeated positions are dropped when an area is read, but they were sent.
+    def of_vertices(n: int) -> dict[str, Any]:
+        return {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1]] + [[0, 0]] * (n - 3)]}
+
+    def batch(*sizes: int) -> dict[str, Any]:
+        return {"areas": [of_vertices(n) for n in sizes]}
+
+    fits = await client.post("/v1/search/polygon:batch", json=batch(20_000, 29_996, 4))
+    over = await client.post("/v1/search/polygon:batch", json=batch(20_000, 29_997, 4))
+
+    assert fits.status_code == 200, fits.text
+    assert over.status_code == 422
+    (fault,) = over.json()["errors"]
+    assert (fault["code"], fault["pointer"]) == ("too-many-vertices", "/areas/2/coordinates")
+    assert fault["detail"] == "4 vertices, 3 are allowed after the 49,997 of those before"
+
+
 @given(crowd_=CROWD, radius_m=st.floats(1, 500_000), k=st.integers(1, 20))
 @hypothesis_settings(
     max_examples=15,

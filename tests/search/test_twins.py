@@ -20,6 +20,7 @@ from sqlalchemy import text
 
 from app.db.session import Database
 from app.search.repository import MANY_REPS, NEAR_M, SMALL_DEG2
+from app.search.schemas import FoundInEachArea
 from app.settings import Settings
 from geo.cells import CUSTOMER_RESOLUTION, CellArray, ancestors, cells_from_points, descendants
 from tests.auth.clients import clients_of
@@ -284,6 +285,45 @@ async def test_an_area_of_about_a_tenth_of_a_degree_holds_who_the_twin_finds(
 
     assert len(names) == len(set(names))
     assert set(names) == names_of(ground.matching(role, wanted) & within)
+
+
+@given(
+    role=roles,
+    wanted=filters,
+    sizes=st.lists(st.sampled_from([0.05, 0.3, 0.33, 1.0]), min_size=1, max_size=4),
+    limit=st.sampled_from([1, 7, 1000]),
+)
+@many_examples
+async def test_each_item_of_a_batch_is_the_first_page_of_its_area(
+    ground: Ground, role: Role, wanted: dict[str, Any], sizes: list[float], limit: int
+) -> None:
+    # On both sides of a tenth of a square degree, and each of them elsewhere.
+    boxes = [
+        shapely.box(west, HERE[1] - size / 2, west + size, HERE[1] + size / 2)
+        for size, west in zip(sizes, HERE[0] - 0.3 + 0.1 * np.arange(len(sizes)), strict=True)
+    ]
+    areas = [shapely.geometry.mapping(box) for box in boxes]
+    client = ground.clients[role]
+
+    together = await client.post(
+        "/v1/search/polygon:batch", json={"areas": areas, "limit": limit, **wanted}
+    )
+
+    assert together.status_code == 200, together.text
+    items = together.json()["items"]
+    FoundInEachArea.model_validate_json(together.content)
+    points = shapely.points(ground.lon, ground.lat)
+    for area, box, item in zip(areas, boxes, items, strict=True):
+        alone = await client.post(
+            f"/v1/search/polygon?limit={limit}", json={"geometry": area, **wanted}
+        )
+        page = alone.json()
+        assert page.pop("links") is not None
+        assert item == page
+        held = names_of(ground.matching(role, wanted) & shapely.covers(box, points))
+        names = {feature["properties"]["external_id"] for feature in item["features"]}
+        assert names <= held
+        assert len(names) == item["numberReturned"] == min(limit, len(held))
 
 
 def kinds_of(ground: Ground) -> Iterator[tuple[str, Bools]]:
