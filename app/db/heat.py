@@ -127,7 +127,9 @@ async def read_around(
     else:
         covering = None if view is None else await asyncio.to_thread(cover, view, resolution)
         sums = heat_rows(scope, measure, wanted, resolution, covering, fewest)
-        found = await read_packed(reader, sums.limit(at_most))
+        # How few have a tag or a status only the values tell.
+        statement = packing(sums.limit(at_most), plans_for_values=True)
+        found = await _unpacked(reader, statement)
     if len(found.cells) >= at_most:
         return None
     if view is not None and not scope.is_unlimited:

@@ -62,10 +62,11 @@ class Sums:
         return Sums(self.cells[wanted], self.customers[wanted], self.amounts[wanted])
 
 
-def packing(wanted: Select[Any]) -> Prepared:
+def packing(wanted: Select[Any], *, plans_for_values: bool = False) -> Prepared:
     """Return the statement for what another selects as `cell`, `customers`, `amount`.
 
-    One value instead of three objects for each of thousands of rows.
+    One value instead of three objects for each of thousands of rows. `plans_for_values` is that of
+    `Prepared`.
     """
     found = wanted.subquery()
     record = (
@@ -73,7 +74,8 @@ def packing(wanted: Select[Any]) -> Prepared:
         .op("||")(func.int8send(cast(found.c.customers, BigInteger)))
         .op("||")(func.float8send(cast(found.c.amount, Double)))
     )
-    return Prepared(select(func.string_agg(record, b"")).select_from(found))
+    packed = select(func.string_agg(record, b"")).select_from(found)
+    return Prepared(packed, plans_for_values=plans_for_values)
 
 
 def unpack(packed: bytes | None) -> Sums:

@@ -8,10 +8,11 @@ from fastapi import Depends, Query, Response
 
 from app import __version__
 from app.auth import Anyone, Reading
+from app.auth.reticence import refuse_named_heat
 from app.db.customer_filter import CustomerFilter
 from app.db.heat import is_rolled_up
 from app.db.heat_sums import COARSEST, FINEST, Measure
-from app.errors import Fault, Forbidden, InvalidInput
+from app.errors import Fault, InvalidInput
 from app.heatmap import service
 from app.heatmap.repository import read_freshness
 from app.heatmap.request import AnyMeasure, HeatRequest
@@ -117,9 +118,7 @@ async def get_heatmap(
     not ask for these two.
     """
     _check_members(measure, of, rings, since, until)
-    if customers.is_of_territories and caller.fewest_shown > 1:
-        # What is left of all territories when one is taken away would tell of a small one.
-        raise Forbidden(f"The role {caller.role} may not ask for the heat of a territory or rep.")
+    refuse_named_heat(caller, customers)
     wanted = HeatRequest(
         measure=measure,
         bbox=bbox,

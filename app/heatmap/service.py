@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from app.db.heat_counts import is_summed, refuse_too_many
 from app.db.heat_sums import COARSEST, FINEST
 from app.db.scope import Scope
 from app.db.session import AnySession
@@ -10,7 +11,6 @@ from app.errors import Fault, Forbidden, InvalidInput
 from app.heatmap import history, repository
 from app.heatmap.document import Floats, Freshness, Heat, write_document
 from app.heatmap.hot_spots import gi_star, with_margin
-from app.heatmap.repository import count_customers
 from app.heatmap.request import EVERY_CUSTOMER, HeatRequest
 from geo.bbox import BoundingBox
 from geo.cells import CellArray
@@ -19,8 +19,6 @@ from geo.tiles import resolution_for_zoom
 
 # At resolution 4 the whole Earth's land is a few ten thousand cells; finer ones need a box.
 FINEST_WITHOUT_BOX = 4
-# Customers that are read one by one for filters that the rollups are not kept by.
-MAX_CUSTOMERS = 100_000
 EVERYWHERE = BoundingBox(-180, -90, 180, 90)
 
 
@@ -111,17 +109,10 @@ async def _check(session: AnySession, scope: Scope, wanted: HeatRequest, resolut
         raise InvalidInput("A bbox is needed.", [Fault("missing", detail, "/query/bbox")])
     if wanted.measure == "change":
         await _check_history(session, scope, wanted)
-    elif not await repository.is_summed(session, scope, wanted):
-        # The sum does not depend on the resolution; few cells are quickly added up.
-        coarse = min(resolution, history.FINEST_HISTORY)
-        n_customers = await count_customers(session, scope, wanted, coarse)
-        if n_customers > MAX_CUSTOMERS:
-            detail = (
-                f"about {n_customers:,} customers would be read one by one for these filters, at "
-                f"most {MAX_CUSTOMERS:,} are; zoom in, or filter by class and segment only"
-            )
-            fault = Fault("too-many-customers", detail, "/query/bbox")
-            raise InvalidInput("The view holds too many customers: zoom in.", [fault])
+    elif not await is_summed(session, scope, wanted.customers):
+        await refuse_too_many(
+            session, scope, wanted.customers, wanted.bbox, resolution, "/query/bbox"
+        )
 
 
 async def _check_history(session: AnySession, scope: Scope, wanted: HeatRequest) -> None:

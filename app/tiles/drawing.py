@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from app.auth import Caller
-from app.db.customer_filter import CustomerFilter
 from app.db.session import AnyReader
 from app.tiles import cell_tiles, customer_tiles, fence_tiles, heat_tiles, territory_tiles
 from app.tiles.plan_cells import KnownPlans
@@ -37,9 +36,9 @@ async def draw(reader: AnyReader, known: KnownPlans, wanted: Wanted) -> bytes:
             reader, scope, plan.id, *wanted.place, fewest=fewest, names_owners=not is_lasting
         )
     if wanted.name == "heat":
-        customers = CustomerFilter(classes=wanted.asked.classes, segments=wanted.asked.segments)
+        asked = wanted.asked
         return await heat_tiles.read_tile(
-            reader, scope, wanted.asked.measure, customers, wanted.place, fewest
+            reader, scope, asked.measure, asked.customers, wanted.place, fewest
         )
     if plan is None:
         return b""

@@ -7,10 +7,12 @@ from urllib.parse import urlencode
 from fastapi import Depends, Header, Path, Request, Response
 
 from app.auth import Anyone, Reading
+from app.auth.reticence import refuse_named_heat
 from app.db.generation import read_generations
 from app.db.session import AnyReader
 from app.errors import NotFound
 from app.http.dependencies import base_address, database_of
+from app.http.etags import entity_tag
 from app.http.routing import router
 from app.tiles.describing import describe
 from app.tiles.drawing import Wanted, draw
@@ -86,6 +88,7 @@ async def get_tileset(
     clients may keep its tiles for good.
     """
     described = find_tileset(tileset, request)
+    refuse_named_heat(caller, asked.customers)
     plan = None
     if "plan_id" in described.takes:
         plan = await find_plan(session, caller.scope, asked.plan_id, asked.layer_id)
@@ -114,8 +117,13 @@ async def get_tile(
     asked: Query,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Return a vector tile, at most 500 kB; its properties are described by the TileJSON."""
+    """Return a vector tile, at most 500 kB; its properties are described by the TileJSON.
+
+    Heat by `status`, `tag`, `not_visited_days`, `territory_id` or `rep_id` is refused where a tile
+    would have more than 100,000 customers read; viewers may not ask for the last two.
+    """
     described = find_tileset(tileset, request)
+    refuse_named_heat(caller, asked.customers)
     try:
         check_tile(z, x, y)
     except TileError as error:
@@ -133,7 +141,10 @@ async def get_tile(
         if asked.v != version or asked.plan_id is None:
             return _without_version(request)
     drawn = await draw(reader, known, Wanted(tileset, (z, x, y), asked, plan, caller))
-    keep(request, etag, drawn)
+    if asked.has_own_tag:
+        etag = entity_tag(drawn)
+    else:
+        keep(request, etag, drawn)
     return tile_response(drawn, if_none_match, {**caching_of(request.scope), "ETag": etag})
 
 

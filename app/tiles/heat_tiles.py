@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, Double
 
 from app.db.customer_filter import CustomerFilter
 from app.db.heat import read_around
+from app.db.heat_counts import refuse_too_many
 from app.db.heat_sums import COARSEST, FINEST, Measure, Sums
 from app.db.prepared import written
 from app.db.scope import Scope
@@ -31,9 +32,17 @@ async def read_tile(
     tile: tuple[int, int, int],
     fewest: int,
 ) -> bytes:
-    """Return the tile of heat, empty when none is there; cells with less than `fewest` are not."""
+    """Return the tile of heat, empty when none is there; cells with less than `fewest` are not.
+
+    Raises
+    ------
+    InvalidInput
+        When filters that no sums are kept by would have too many customers read one by one.
+    """
     drawn = b""
     finest = max(COARSEST, resolution_for_zoom(tile[0], FINEST))
+    if wanted != CustomerFilter(classes=wanted.classes, segments=wanted.segments):
+        await refuse_too_many(reader, scope, wanted, ground(*tile), finest, "/path/z")
     for resolution in range(finest, COARSEST - 1, -1):
         sums = await read_around(
             reader, scope, measure, wanted, resolution, ground(*tile), fewest, MOST_CELLS

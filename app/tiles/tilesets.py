@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 
 from app import __version__
 from app.auth import Caller
+from app.db.customer_filter import CustomerFilter
 from app.db.generation import HEAT_DAY, PLANNING
 from app.db.heat_sums import Measure
 from app.errors import Fault, NotFound, UnknownParameter
@@ -16,6 +17,9 @@ from app.tiles.plans import ShownPlan
 from app.tiles.schemas import CELLS, CUSTOMERS, GEOFENCES, HEAT, TERRITORIES, VectorLayer
 
 PLAN = frozenset({"plan_id", "layer_id"})
+HEAT_FILTERS = frozenset(
+    {"class", "segment", "status", "tag", "not_visited_days", "territory_id", "rep_id"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ TILESETS = {
         CUSTOMERS, "Customers", 18, PLAN, ("customer", "activity_cell", *PLANNING)
     ),
     "heat": Tileset(
-        HEAT, "Heat", 14, frozenset({"measure", "class", "segment"}),
+        HEAT, "Heat", 14, frozenset({"measure", *HEAT_FILTERS}),
         ("customer", "activity_cell", HEAT_DAY, *PLANNING),
     ),
     "cells": Tileset(CELLS, "Cells", 14, PLAN | {"v"}, ("activity_cell", *PLANNING)),
@@ -64,20 +68,52 @@ class Asked:
     layer_id: int | None
     v: str | None
     measure: Measure
-    classes: tuple[str, ...]
-    segments: tuple[str, ...]
+    customers: CustomerFilter
+
+    @property
+    def has_own_tag(self) -> bool:
+        """Whether a tile is to be tagged by what it holds, for no generation tells of its changes.
+
+        A visit is so many days ago at the hour of the visit, and a territory that nobody could name
+        yet comes into being without a new generation.
+        """
+        wanted = self.customers
+        return wanted.not_visited_days is not None or wanted.territory_id is not None
+
+
+async def filter_of(
+    class_: Annotated[list[ServiceClass], Query(alias="class", description="Heat only")] = [],  # noqa: B006
+    segment: Annotated[list[Label], Query(max_length=50, description="Heat only")] = [],  # noqa: B006
+    status: Annotated[list[Literal["lead", "active"]], Query(description="Heat only")] = [],  # noqa: B006
+    tag: Annotated[list[Label], Query(max_length=50, description="Heat only; all of these")] = [],  # noqa: B006
+    not_visited_days: Annotated[int | None, Query(ge=0, le=36_500, description="Heat only")] = None,
+    territory_id: Annotated[int | None, Query(ge=1, lt=2**63, description="Heat only")] = None,
+    rep_id: Annotated[
+        int | None,
+        Query(ge=1, lt=2**63, description="Heat only; of the rep's territories in force"),
+    ] = None,
+) -> CustomerFilter:
+    """Read which customers count in a tile of heat, as `/v1/heatmap` takes it."""
+    return CustomerFilter(
+        classes=tuple(class_),
+        segments=tuple(segment),
+        statuses=tuple(status),
+        tags=tuple(tag),
+        not_visited_days=not_visited_days,
+        territory_id=territory_id,
+        rep_id=rep_id,
+    )
 
 
 async def asked_of(
+    customers: Annotated[CustomerFilter, Depends(filter_of)],
     plan_id: PlanId = None,
     layer_id: LayerId = None,
     v: Annotated[str | None, VERSION] = None,
     measure: Annotated[Measure, Query(description="Heat only")] = "customers",
-    class_: Annotated[list[ServiceClass], Query(alias="class", description="Heat only")] = [],  # noqa: B006
-    segment: Annotated[list[Label], Query(max_length=50, description="Heat only")] = [],  # noqa: B006
 ) -> Asked:
     """Return what the query of a tile says."""
-    return Asked(plan_id, layer_id, v, measure, tuple(class_), tuple(segment))
+    return Asked(plan_id, layer_id, v, measure, customers)
 
 
 def find_tileset(name: str, request: Request) -> Tileset:

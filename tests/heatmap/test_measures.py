@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from app.activity import fold, snapshot, turn_day
+from app.db import heat_counts
 from app.db.session import Database
-from app.heatmap import service
 from app.settings import Settings, WorkSettings
 from tests.auth.clients import ClientAs, clients_of
 from tests.search.crowd import add_customers
@@ -98,7 +98,7 @@ async def test_other_filters_are_refused_for_views_with_too_many_customers(
     client: httpx.AsyncClient, crowd: dict[str, Any], query: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(service, "MAX_CUSTOMERS", 20)
+    monkeypatch.setattr(heat_counts, "MAX_CUSTOMERS", 20)
     refused = await client.get("/v1/heatmap", params={**VIEW, **query})
     assert refused.status_code == 422
     assert "zoom in" in refused.json()["errors"][0]["detail"]
@@ -131,7 +131,7 @@ async def test_heat_is_had_of_a_territory_and_of_a_rep_that_the_caller_may_name(
     # However many customers the view holds, those of the territory count, inactive ones not.
     count = int(sum(expected[0].values()))
     for most, status in ((count, 200), (count - 1, 422)):
-        monkeypatch.setattr(service, "MAX_CUSTOMERS", most)
+        monkeypatch.setattr(heat_counts, "MAX_CUSTOMERS", most)
         for asked in (mine, {"rep_id": reps[0]}):
             answer = await client.get("/v1/heatmap", params={**VIEW, **asked})
             assert answer.status_code == status, answer.text
