@@ -34,6 +34,8 @@ from geo.outlines import territory_outlines
 
 NOWHERE = DiffSide(code=None, rep=None)
 MEASURES = ("customers", "work_minutes", "potential", "revenue")
+# Of minutes and money; what is beyond them stems from the order of summing.
+DECIMALS = 2
 # Ground that keeps its territory is counted as a whole.
 UNMOVED = -1
 
@@ -124,10 +126,21 @@ def as_features(difference: Difference) -> dict[str, Any]:
             {
                 "type": "Feature",
                 "geometry": None if number is None else mapping(outlines[number]),
-                "properties": move.model_dump(by_alias=True),
+                "properties": _flat(move),
             }
         )
     return {"type": "FeatureCollection", "features": features}
+
+
+def _flat(move: Move) -> dict[str, Any]:
+    """Return a move without members in members, which a GIS would show as text."""
+    return {
+        "from": move.from_.code,
+        "from_rep": move.from_.rep and move.from_.rep.name,
+        "to": move.to.code,
+        "to_rep": move.to.rep and move.to.rep.name,
+        **move.model_dump(include={"n_cells", *MEASURES}),
+    }
 
 
 def as_table(difference: Difference) -> list[tuple[Any, ...]]:
@@ -138,7 +151,9 @@ def as_table(difference: Difference) -> list[tuple[Any, ...]]:
     for name, before, after, sums in zip(
         names, held.before, held.after, held.sums.tolist(), strict=True
     ):
-        lines.append((name, before, after, int(sums[0]), *(round(value, 2) for value in sums[1:])))
+        lines.append(
+            (name, before, after, int(sums[0]), *(round(value, DECIMALS) for value in sums[1:]))
+        )
     return lines
 
 
@@ -288,7 +303,11 @@ def _view(
     ]
     moved = sum(by_pair.values(), np.zeros(4))
     shares = {
-        name: Moved(moved=part, total=whole, share=part / whole if whole else 0.0)
+        name: Moved(
+            moved=round(part, DECIMALS),
+            total=round(whole, DECIMALS),
+            share=part / whole if whole else 0.0,
+        )
         for name, part, whole in zip(MEASURES, moved.tolist(), total.tolist(), strict=True)
     }
     return PlanDiff(
@@ -310,7 +329,7 @@ def _territory(code: str | None, side: _Side, other: _Side) -> DiffSide:
 
 
 def _named_amounts(sums: Floats) -> dict[str, Any]:
-    customers, *others = sums.tolist()
+    customers, *others = np.round(sums, DECIMALS).tolist()
     return {"customers": int(customers), **dict(zip(MEASURES[1:], others, strict=True))}
 
 

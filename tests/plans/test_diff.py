@@ -194,7 +194,13 @@ async def test_features_are_the_ground_between_two_territories(ground: Ground) -
     overlap = sum(shape.area for shape in shapes) - shapely.union_all(shapes).area
     assert overlap == pytest.approx(0, abs=1e-9)
     moves = (await difference(ground)).json()["moves"]
-    assert [feature["properties"] for feature in features] == moves
+    for feature, move in zip(features, moves, strict=True):
+        told = feature["properties"]
+        assert {name: told[name] for name in MEASURES} == {name: move[name] for name in MEASURES}
+        for side in ("from", "to"):
+            rep = move[side]["rep"]
+            assert told[side] == move[side]["code"]
+            assert told[f"{side}_rep"] == (rep and rep["name"])
     assert {f["properties"]["n_cells"] > 0 for f in features if f["geometry"]} == {True}
 
 
