@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from balancing.arrays import FloatArray
 from balancing.compiled import compiled
 from balancing.contiguity import can_leave
+from balancing.moving import is_affordable
 from balancing.objective import cost_change, cut_change
 from balancing.problem import Bands, Problem
 from balancing.state import State, breach_change, move, settle
@@ -137,7 +138,9 @@ def sweep(
             or energy_rise >= -control.temperature * np.log(1.0 - random_part(random))
         ):
             continue
-        if can_leave(problem, state.alignment, unit, state.mark, state.queue):
+        if is_affordable(problem.moving, state.moved, unit, home, to) and can_leave(
+            problem, state.alignment, unit, state.mark, state.queue
+        ):
             move(problem, state, unit, to)
             n_moves += 1
     return n_moves

@@ -9,6 +9,7 @@ import numpy as np
 from balancing.arrays import FloatArray, IntArray
 from balancing.compiled import compiled
 from balancing.contiguity import can_leave
+from balancing.moving import is_affordable
 from balancing.objective import cost_change
 from balancing.problem import Bands, Problem
 from balancing.state import State, breach, breach_change, move
@@ -170,7 +171,9 @@ def best_pair(
     for place in range(len(firsts.units)):
         unit, to = firsts.units[place], firsts.targets[place]
         home = state.alignment[unit]
-        if not can_leave(problem, state.alignment, unit, state.mark, state.queue):
+        if not is_affordable(problem.moving, state.moved, unit, home, to) or not can_leave(
+            problem, state.alignment, unit, state.mark, state.queue
+        ):
             continue
         rise = breach_change(problem, bands, state, unit, home, to)
         spent = cost_change(problem, state, unit, home, to) / unit_cost
@@ -210,8 +213,10 @@ def best_after(
             continue
         price = BREACH_PRICE * joint + spent
         price += cost_change(problem, state, unit, home, to) / unit_cost
-        if (best < 0 or price < least) and can_leave(
-            problem, state.alignment, unit, state.mark, state.queue
+        if (
+            (best < 0 or price < least)
+            and is_affordable(problem.moving, state.moved, unit, home, to)
+            and can_leave(problem, state.alignment, unit, state.mark, state.queue)
         ):
             best, least = place, price
     return best, least

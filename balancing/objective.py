@@ -10,6 +10,7 @@ import numpy as np
 
 from balancing.arrays import FloatArray, IntArray
 from balancing.compiled import compiled
+from balancing.moving import moved_price, moved_price_change
 from balancing.problem import MOMENT_OF_INERTIA, TOTAL_DISTANCE, Problem
 from balancing.state import State, Tally
 
@@ -18,15 +19,16 @@ from balancing.state import State, Tally
 def total_cost(
     problem: Problem, alignment: IntArray, sums: Tally, centre_x: FloatArray, centre_y: FloatArray
 ) -> float:
-    """Return the objective of a whole plan."""
+    """Return the objective of a whole plan, and the price of what is away from home."""
+    price = moved_price(problem.moving, alignment)
     if problem.objective == MOMENT_OF_INERTIA:
-        return inertia(problem, sums)
+        return price + inertia(problem, sums)
     if problem.objective == TOTAL_DISTANCE:
-        total = 0.0
+        total = price
         for unit in range(len(alignment)):
             total += distance_to(problem, centre_x, centre_y, unit, alignment[unit])
         return total
-    return cut_weight(problem, alignment)
+    return price + cut_weight(problem, alignment)
 
 
 @compiled
@@ -34,14 +36,15 @@ def cost_change(problem: Problem, state: State, unit: int, home: int, to: int) -
     """Return the change of the objective when the unit goes from `home` to `to`.
 
     Exact for inertia and cut edges; for distance the centres stay where they are, which is
-    an upper bound.
+    an upper bound. The price of leaving home is part of it.
     """
+    price = moved_price_change(problem.moving, unit, home, to)
     if problem.objective == MOMENT_OF_INERTIA:
-        return inertia_change(problem, state.tally, unit, home, to)
+        return price + inertia_change(problem, state.tally, unit, home, to)
     if problem.objective == TOTAL_DISTANCE:
         there = distance_to(problem, state.centre_x, state.centre_y, unit, to)
-        return there - distance_to(problem, state.centre_x, state.centre_y, unit, home)
-    return cut_change(problem, state.alignment, unit, home, to)
+        return price + there - distance_to(problem, state.centre_x, state.centre_y, unit, home)
+    return price + cut_change(problem, state.alignment, unit, home, to)
 
 
 @compiled

@@ -9,6 +9,7 @@ import numpy as np
 
 from balancing.arrays import BoolArray, FloatArray, IntArray
 from balancing.graph import Graph, ring_links
+from balancing.moving import Moving, no_homes
 from balancing.parameters import Objective
 
 # Units without activity still have a place: a hundredth of the mean keeps them tidy at no
@@ -70,6 +71,8 @@ class Problem(NamedTuple):
         One of the codes above.
     max_radius
         Greatest distance of a carrying unit from its territory's centre, infinite for none.
+    moving
+        Where units come from, and what leaving costs.
     """
 
     indptr: IntArray
@@ -91,6 +94,7 @@ class Problem(NamedTuple):
     cut_price: float
     objective: int
     max_radius: float
+    moving: Moving
 
 
 class Bands(NamedTuple):
@@ -204,6 +208,7 @@ def make_problem(component: Component) -> Problem:
         else BORDER_PRICE / np.sqrt(graph.n_units / n_territories),
         objective=OBJECTIVE_CODES[component.objective],
         max_radius=component.max_radius_m / spread,
+        moving=no_homes(),
     )
 
 

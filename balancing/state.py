@@ -8,6 +8,7 @@ import numpy as np
 
 from balancing.arrays import BoolArray, FloatArray, IntArray
 from balancing.compiled import compiled
+from balancing.moving import Moved, count_moved, note_move
 from balancing.problem import TOTAL_DISTANCE, Bands, Problem
 
 # Steps towards a territory's median each time; centres move little from sweep to sweep.
@@ -55,6 +56,8 @@ class State(NamedTuple):
         Scratch of the contiguity search.
     centre_x, centre_y
         (k,) centres that distances are counted from, as of the last `settle`.
+    moved
+        What is away from home.
     """
 
     alignment: IntArray
@@ -67,6 +70,7 @@ class State(NamedTuple):
     queue: IntArray
     centre_x: FloatArray
     centre_y: FloatArray
+    moved: Moved
 
 
 def make_state(problem: Problem, alignment: IntArray, is_open: BoolArray | None = None) -> State:
@@ -83,6 +87,7 @@ def make_state(problem: Problem, alignment: IntArray, is_open: BoolArray | None 
         queue=np.empty(n_units, np.int32),
         centre_x=np.empty(n_territories),
         centre_y=np.empty(n_territories),
+        moved=count_moved(problem.moving, alignment, n_territories),
     )
     place_centres(problem, state.alignment, state.tally, state.centre_x, state.centre_y)
     fill_border(problem, state)
@@ -172,6 +177,7 @@ def move(problem: Problem, state: State, unit: int, to: int) -> None:
     square = weight * (x * x + y * y)
     sums.moment_2[home] -= square
     sums.moment_2[to] += square
+    note_move(problem.moving, state.moved, unit, home, to)
     state.alignment[unit] = to
     refresh_border(problem, state, unit)
     for entry in range(problem.indptr[unit], problem.indptr[unit + 1]):
@@ -214,6 +220,8 @@ def settle(problem: Problem, state: State) -> None:
     fresh = tally(problem, state.alignment)
     for field in Tally._fields:
         getattr(state.tally, field)[...] = getattr(fresh, field)
+    moved = count_moved(problem.moving, state.alignment, len(state.is_open))
+    state.moved.weight[...], state.moved.n_units[...] = moved
     place_centres(problem, state.alignment, state.tally, state.centre_x, state.centre_y)
 
 
