@@ -4,8 +4,12 @@ from balancing.apportionment import apportion
 from balancing.errors import BalancingError, InstanceError, ParameterError, VerificationError
 from balancing.graph import Graph, connected_components
 from balancing.instance import Instance
+from balancing.move_policy import MoveLimit, MovePolicy
+from balancing.move_reasons import MovedBlock, explain_moves
 from balancing.observer import Observer, Phase, Progress
 from balancing.parameters import Objective, Parameters
+from balancing.rebalance import rebalance
+from balancing.rebalance_result import Option, Rebalancing
 from balancing.requirements import Centre, Requirements
 from balancing.result import ComponentSummary, Result, StopReason, Violation, ViolationCode
 from balancing.solve import design
@@ -18,12 +22,17 @@ __all__ = [
     "Graph",
     "Instance",
     "InstanceError",
+    "MoveLimit",
+    "MovePolicy",
+    "MovedBlock",
     "Objective",
     "Observer",
+    "Option",
     "ParameterError",
     "Parameters",
     "Phase",
     "Progress",
+    "Rebalancing",
     "Requirements",
     "Result",
     "StopReason",
@@ -33,5 +42,7 @@ __all__ = [
     "apportion",
     "connected_components",
     "design",
+    "explain_moves",
+    "rebalance",
     "verify",
 ]

@@ -75,8 +75,13 @@ class Layout:
         return int(self.label.max()) + 1
 
 
-def lay_out(instance: Instance, parameters: Parameters) -> Layout:
+def lay_out(
+    instance: Instance, parameters: Parameters, incumbent: IntArray | None = None
+) -> Layout:
     """Return the layout of a task.
+
+    With an incumbent, (n_units,) territories or -1, a territory that is free to lie in any
+    component stays in the one in which it has most of its activity.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def lay_out(instance: Instance, parameters: Parameters) -> Layout:
     targets = np.outer(shares, rest)
     sums = territory_sums(instance.activity[~is_open], closed[~is_open], len(shares))
     targets[closed_territories] = sums[closed_territories]
-    placed, ignored = _place(instance, merged, label, shares, parameters)
+    placed, ignored = _place(instance, merged, label, shares, parameters, incumbent)
     violations = (*merged.violations, *cut_off, *ignored)
     if ignored:
         merged = _without_locks(merged, label, placed)
@@ -226,14 +231,17 @@ def _place(
     label: IntArray,
     shares: FloatArray,
     parameters: Parameters,
+    incumbent: IntArray | None,
 ) -> tuple[IntArray, list[Violation]]:
-    """(k,) component of each open territory: that of its locks or centre, or apportioned."""
+    """(k,) component of each open territory: that of its locks, centre or past, or apportioned."""
     is_open_node = label >= 0
     open_territories = np.flatnonzero(shares > 0)
     placed = np.full(len(shares), -1, np.int32)
     if not is_open_node.any():
         return placed, []
     hints = np.full(len(shares), -1, np.int32)
+    if incumbent is not None:
+        hints = _main_components(instance, label[merged.node], incumbent, len(shares))
     for centre in parameters.requirements.centres:
         squares = (instance.x_m - centre.x_m) ** 2 + (instance.y_m - centre.y_m) ** 2
         squares[label[merged.node] < 0] = np.inf
@@ -259,6 +267,21 @@ def _place(
         if placed[territory] != label[node]
     ]
     return placed, ignored
+
+
+def _main_components(
+    instance: Instance, unit_label: IntArray, incumbent: IntArray, n_territories: int
+) -> IntArray:
+    """(k,) component in which each territory of the incumbent has most activity, or -1."""
+    is_known = (incumbent >= 0) & (unit_label >= 0)
+    n_components = int(unit_label.max()) + 1
+    cell = incumbent[is_known].astype(np.int64) * n_components + unit_label[is_known]
+    # Units without activity count a little, or a territory of nothing but them had no home.
+    work = instance.activity[is_known, 0]
+    work = work + 1e-9 * (work.mean() if work.size else 1.0)
+    sums = np.bincount(cell, work, n_territories * n_components)
+    table = sums.reshape(n_territories, n_components)
+    return np.where(table.any(axis=1), table.argmax(axis=1), -1).astype(np.int32)
 
 
 def _without_locks(merged: Merged, label: IntArray, placed: IntArray) -> Merged:

@@ -130,6 +130,18 @@ def balanced_power_diagram(
     return Diagram(centres, prices, _cost(seen, anchors), _residual(seen, targets))
 
 
+def balanced_prices(points: Points, targets: FloatArray, centres: FloatArray) -> FloatArray:
+    """Return (k,) prices that share the points out over centres that stay where they are."""
+    prices = np.zeros(len(targets))
+    winner = nearest_territory(points.x, points.y, centres, prices)
+    # Given centres are far from balanced: prices come from smoother problems first.
+    for factor in (*APPROACH, 1.0, COOL / WARM):
+        smoothing = _smoothing(centres, winner, WARM * factor)
+        prices, seen = balance(points, targets, centres, prices, smoothing, MANY_PASSES, LOOSE)
+        winner = seen.winner
+    return prices
+
+
 def balance(
     points: Points,
     targets: FloatArray,

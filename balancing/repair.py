@@ -24,7 +24,7 @@ def make_valid(
     """
     n_territories = len(prices)
     alignment = np.where(problem.lock >= 0, problem.lock, alignment)
-    _lead_home(problem, alignment, n_territories)
+    lead_home(problem, alignment, n_territories)
     kept = keep_best_pieces(problem, alignment, n_territories)
     reattach(problem, kept, centres, prices)
     targets = problem.targets[:, 0]
@@ -37,7 +37,7 @@ def make_valid(
     return kept
 
 
-def _lead_home(problem: Problem, alignment: IntArray, n_territories: int) -> None:
+def lead_home(problem: Problem, alignment: IntArray, n_territories: int) -> None:
     """Join locked units with the heaviest piece of their territory, in place.
 
     What one way has taken no later one takes, so that every lock gets one if it can.
@@ -60,14 +60,16 @@ def _lead_home(problem: Problem, alignment: IntArray, n_territories: int) -> Non
 def keep_best_pieces(problem: Problem, alignment: IntArray, n_territories: int) -> IntArray:
     """Return a copy in which units outside the piece their territory keeps are -1.
 
-    That is the piece with the locked unit, or else the heaviest.
+    That is the piece with the locked unit, or else the heaviest. Units in no territory, -1,
+    stay so.
     """
     piece = label_pieces(problem, alignment)
     first_unit = np.unique(piece, return_index=True)[1]
     owner = alignment[first_unit]
     mass = weighted_counts(piece, problem.mass, len(owner))
     heaviest_last = np.lexsort((-np.arange(len(mass)), mass))
-    kept_piece = np.full(n_territories, -1, np.int64)
+    # One more for the pieces of no territory, whose number -1 is the last place.
+    kept_piece = np.full(n_territories + 1, -1, np.int64)
     kept_piece[owner[heaviest_last]] = heaviest_last
     locked = np.flatnonzero(problem.lock >= 0)
     kept_piece[problem.lock[locked]] = piece[locked]
@@ -151,8 +153,8 @@ def reattach(
 def split_off(problem: Problem, alignment: IntArray, donor: int, to: int, part: float) -> None:
     """Cut a connected part near `part` of the donor's mass off for territory `to`, in place.
 
-    Cuts one edge of a breadth-first tree of the donor, so that both sides stay connected;
-    the root, its locked unit if it has one, stays.
+    Cuts one edge of a breadth-first tree of the donor, so that both sides stay connected.
+    Locked units stay; nothing is done where there is no such cut.
     """
     members = np.flatnonzero(alignment == donor).astype(np.int32)
     parent = np.full(len(alignment), -2, np.int32)
@@ -173,13 +175,19 @@ def split_off(problem: Problem, alignment: IntArray, donor: int, to: int, part: 
                 order[tail] = neighbour
                 tail += 1
     below = problem.mass.copy()
+    is_held = problem.lock >= 0
     for place in range(tail - 1, 0, -1):
-        below[parent[order[place]]] += below[order[place]]
+        unit = order[place]
+        below[parent[unit]] += below[unit]
+        is_held[parent[unit]] = is_held[parent[unit]] or is_held[unit]
     wanted = part * below[order[0]]
-    top = order[1]
-    for place in range(2, tail):
-        if abs(below[order[place]] - wanted) < abs(below[top] - wanted):
-            top = order[place]
+    top = -1
+    for place in range(1, tail):
+        unit = order[place]
+        if not is_held[unit] and (top < 0 or abs(below[unit] - wanted) < abs(below[top] - wanted)):
+            top = unit
+    if top < 0:
+        return
     alignment[top] = to
     for place in range(1, tail):
         unit = order[place]

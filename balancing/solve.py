@@ -11,7 +11,7 @@ from balancing.instance import Instance
 from balancing.layout import Layout, components_of, lay_out
 from balancing.observer import Monitor, Observer
 from balancing.parameters import Parameters
-from balancing.problem import Component, make_bands, make_problem
+from balancing.problem import Bands, Component, make_bands, make_problem
 from balancing.result import Result
 from balancing.scoring import score
 from balancing.verify import verify
@@ -56,10 +56,10 @@ def design(
     boundary annealing, repair of balance by single and paired moves, polish. Few units, and
     graphs without ring order: research/published_instances.md, section 1.
     """
-    _check_fit(instance, parameters, seed)
+    check_fit(instance, parameters, seed)
     monitor = Monitor(observer)
     layout = lay_out(instance, parameters)
-    alignment, found = _solve(instance, parameters, layout, seed, monitor)
+    alignment, found = search_layout(instance, parameters, layout, seed, monitor)
     if parameters.shares is None and not parameters.requirements.names_territories:
         alignment, layout = _numbered_by_lowest_unit(alignment, layout)
     monitor.focus(SEARCHED, 1.0)
@@ -70,7 +70,14 @@ def design(
     return result
 
 
-def _check_fit(instance: Instance, parameters: Parameters, seed: int) -> None:
+def check_fit(instance: Instance, parameters: Parameters, seed: int) -> None:
+    """Refuse wishes that do not fit the instance, and what is no seed.
+
+    Raises
+    ------
+    ParameterError
+        With `field`.
+    """
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ParameterError(f"seed is {seed!r}; a whole number from 0 is needed", field="seed")
     if len(parameters.tolerances) != instance.n_measures:
@@ -82,10 +89,10 @@ def _check_fit(instance: Instance, parameters: Parameters, seed: int) -> None:
     parameters.requirements.check_fit(instance, parameters.n_territories)
 
 
-def _solve(
+def search_layout(
     instance: Instance, parameters: Parameters, layout: Layout, seed: int, monitor: Monitor
 ) -> tuple[IntArray, list[Found]]:
-    """(n_units,) best alignment, and how each component was found."""
+    """Return (n_units,) the best alignment from nothing, and how each component was found."""
     n_nodes = layout.merged.n_nodes
     by_node = np.full(n_nodes, -1, np.int32)
     components = components_of(instance, parameters, layout)
@@ -111,21 +118,29 @@ def _solve_component(
     """Return the best alignment of one component, numbered from 0."""
     if len(component.targets) == 1:
         return Found(np.zeros(component.graph.n_units, np.int32), 1, None)
+    generator = np.random.default_rng(seed)
+    search = ComponentSearch(
+        make_problem(component),
+        bands_of(component, parameters),
+        component.graph.is_ring_ordered,
+        generator,
+        monitor,
+    )
+    return search.run(parameters.n_starts)
+
+
+def bands_of(component: Component, parameters: Parameters) -> Bands:
+    """Return the bands that tolerances and limits leave a component's territories."""
     wishes, n_measures = parameters.requirements, component.activity.shape[1]
     least = [limit or 0.0 for limit in wishes.least] or [0.0] * n_measures
     most = [np.inf if limit is None else limit for limit in wishes.most] or [np.inf] * n_measures
-    bands = make_bands(
+    return make_bands(
         component,
         np.array(parameters.tolerances),
         np.array(parameters.weights),
         np.array(least),
         np.array(most),
     )
-    generator = np.random.default_rng(seed)
-    search = ComponentSearch(
-        make_problem(component), bands, component.graph.is_ring_ordered, generator, monitor
-    )
-    return search.run(parameters.n_starts)
 
 
 def _numbered_by_lowest_unit(alignment: IntArray, layout: Layout) -> tuple[IntArray, Layout]:
