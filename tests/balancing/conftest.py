@@ -27,6 +27,12 @@ SMALL = {
     "component.N_REPAIR_ROUNDS": 4,
     "component.MOST_REPAIR_ROUNDS": 8,
     "power_diagram.N_LLOYD_STEPS": 8,
+    "near_search.N_SWEEPS": 8,
+    "near_search.PROPOSALS_PER_BORDER_UNIT": 4,
+    "near_search.LEAST_PROPOSALS": 2000,
+    "near_search.N_MENDINGS": 1,
+    "near_search.N_MENDING_SWEEPS": 4,
+    "near_search.N_REPAIR_ROUNDS": 2,
 }
 
 # Random numbers wrap around; a pair of moves is first weighed roughly, as if the second unit left
