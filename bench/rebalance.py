@@ -8,7 +8,8 @@ for that price alone, less those of its fresh design; "all" is a call with every
 fresh design.
 
 `--nights N` plays nights instead: the same field adds up, a part of it each night, with fresh
-noise; each night the plan in force is rebalanced when a territory is beyond the trigger.
+noise; each night the plan in force is rebalanced when a territory is beyond the trigger. What
+moved in the last 14 nights is protected first, and only dearer if that leaves a breach.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ Field = NDArray[np.float64]
 Report = dict[str, Any]
 
 PRICES = (0.1, 0.3, 1.0, 3.0)
+NIGHTLY_PRICES = (1.0, 3.0, 10.0)
 # Bumps are a twentieth to a fifth of the map wide; the note does not say, so this is a choice.
 N_BUMPS, NARROW, WIDE = 20, 0.05, 0.2
 # A cell's work never falls below a twentieth of what it was.
@@ -157,20 +159,25 @@ def _nights(
     alignment, factor = start.copy(), np.ones(instance.n_units)
     last_moved = np.full(instance.n_units, -(10**6))
     came_from = np.full(instance.n_units, -1)
-    moved_share, out, cpu_s, worst_after, n_back = [], [], [], [], 0
+    moved_share, out, cpu_s, worst_after = [], [], [], []
+    n_back, n_forced = 0, 0
     for night in range(arguments.nights):
         noise = generator.normal(size=instance.n_units)
         part = arguments.nightly_drift
         factor = np.maximum(factor * (1 + part * field + part / 2 * noise), LEAST_FACTOR)
         today = replace(instance, activity=instance.activity * factor[:, None])
         is_recent = night - last_moved < RECENT_NIGHTS
-        policy = MovePolicy(
-            prices=PRICES,
+        dearer = MovePolicy(
+            prices=NIGHTLY_PRICES,
             price_factors=np.where(is_recent, RECENT_FACTOR, 1.0),
             triggers=(arguments.trigger,),
         )
+        policy = replace(dearer, is_protected=is_recent)
         started = time.process_time()
         found = rebalance(today, parameters, alignment, policy, seed)
+        if found.code in ("tolerance_not_reached", "nothing_gained"):
+            n_forced += 1
+            found = rebalance(today, parameters, alignment, dearer, seed)
         cpu_s.append(time.process_time() - started)
         assert found.plan is not None
         after = found.plan.result.alignment
@@ -193,6 +200,7 @@ def _nights(
         "nights_with_moves": int(np.count_nonzero(moved_share)),
         "moved_in_all": float(np.sum(moved_share)),
         "n_moved_back": n_back,
+        "nights_that_moved_what_was_recent": n_forced,
         "worst_imbalance_after_a_night": max(worst_after),
         "imbalance_had_nothing_been_done": float(np.abs(sums / sums.mean() - 1).max()),
         "n_torn": count_torn(instance.graph, alignment),
