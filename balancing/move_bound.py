@@ -16,6 +16,9 @@ def least_moved_work(
 ) -> float:
     """Return the part of the primary activity that every plan within its tolerance moves.
 
+    Of plans that leave each territory in the component where it lies: with islands a fresh design
+    may give one of them a territory more, and move less for it.
+
     What a territory has beyond its upper limit must leave it, what it lacks to its lower limit
     must join it, and whatever is not new has left another one. So in each component, which no
     work can leave, at least the sum of excesses moves, and at least the sum of shortages less

@@ -81,8 +81,9 @@ class Rebalancing:
         tolerances; "nothing_gained": no plan under the budget is much nearer to them than the
         incumbent; "nothing_within_budget": there is none.
     least_moved_work
-        Part of all primary activity that any plan within its tolerance must move: a proven
-        bound, far below what can be reached where work has to pass through territories.
+        Part of all primary activity that any plan within its tolerance must move, if each
+        territory stays in its component: a proven bound, far below what can be reached where
+        work has to pass through territories.
     is_cancelled
         Whether the observer ended the search early.
     """
