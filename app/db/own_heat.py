@@ -144,20 +144,11 @@ async def read_own_sums(
 def _reaching(pieces: CellArray, view: BoundingBox, resolution: int) -> CellArray:
     """Return the pieces with ground in the cells around a view."""
     begin, end = joined_ranges(cover(view, resolution))
-    first, last = _bounds(pieces)
+    first, last = descendant_range(pieces)
     at = np.searchsorted(end, first)
     is_before_end = at < len(end)
     at[~is_before_end] = 0
     return pieces[is_before_end & (begin[at] <= last)] if len(end) else pieces[:0]
-
-
-def _bounds(pieces: CellArray) -> tuple[CellArray, CellArray]:
-    first, last = (np.empty(len(pieces), dtype=np.uint64) for _ in range(2))
-    own = resolutions(pieces)
-    for level in np.unique(own).tolist():
-        here = own == level
-        first[here], last[here] = descendant_range(pieces[here])
-    return first, last
 
 
 def _exchanged(named: Sums, summed: CellArray) -> Sums:

@@ -29,7 +29,7 @@ from app.plans.repository import load_alignment
 from app.plans.schemas import RepRef
 from geo.cell_ids import joined_ranges
 from geo.cell_sets import owners_of, refined
-from geo.cells import cells_to_text, descendant_range, resolutions
+from geo.cells import cells_to_text, descendant_range
 from geo.outlines import territory_outlines
 
 NOWHERE = DiffSide(code=None, rep=None)
@@ -197,11 +197,7 @@ def _shared_ground(old: _Side, new: _Side) -> tuple[Cells, Any, Any]:
 
 
 def _spans(moved: Cells, unmoved: Cells) -> dict[str, str]:
-    first, last = np.empty_like(moved), np.empty_like(moved)
-    own = resolutions(moved)
-    for level in np.unique(own).tolist():
-        here = own == level
-        first[here], last[here] = descendant_range(moved[here])
+    first, last = descendant_range(moved)
     whole_first, whole_last = joined_ranges(unmoved)
     nth = np.concatenate([np.arange(len(moved)), np.full(len(whole_first), UNMOVED)])
     return {
