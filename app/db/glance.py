@@ -20,11 +20,7 @@ from app.db.prepared import Prepared
 ONLY_READS = "bailiwick_only_reads"
 READ_ONLY = "SET default_transaction_read_only = on"
 # How statements are planned on it, if that was ever said.
-PLANS_FOR_VALUES = "bailiwick_plans_for_values"
-PLAN_MODES = {
-    True: "SET plan_cache_mode = force_custom_plan",
-    False: "SET plan_cache_mode = auto",
-}
+PLANNED = "bailiwick_planned"
 AS_BEFORE = "RESET default_transaction_read_only; RESET plan_cache_mode"
 
 
@@ -37,12 +33,14 @@ class Glance:
 
     async def all(self, statement: Prepared, **given: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a statement."""
-        # The same kind most often follows the same kind.
-        if self._marks.get(PLANS_FOR_VALUES) != statement.plans_for_values:
-            await self._connection.execute(PLAN_MODES[statement.plans_for_values].encode())
-            self._marks[PLANS_FOR_VALUES] = statement.plans_for_values
+        values = statement.values(given)
+        # The same kind most often follows the same kind, and without values there is but one plan.
+        if values and self._marks.get(PLANNED) != statement.planned:
+            mode = f"SET plan_cache_mode = {statement.planned}"
+            await self._connection.execute(mode.encode())
+            self._marks[PLANNED] = statement.planned
         cursor = self._connection.cursor(binary=True)
-        await cursor.execute(statement.text.encode(), statement.values(given), prepare=True)
+        await cursor.execute(statement.text.encode(), values, prepare=True)
         return await cursor.fetchall()
 
     async def one(self, statement: Prepared, **given: Any) -> tuple[Any, ...]:
@@ -60,7 +58,7 @@ class Glance:
                 yield
         except BaseException:
             # What was said in the meantime is undone.
-            self._marks.pop(PLANS_FOR_VALUES, None)
+            self._marks.pop(PLANNED, None)
             raise
         finally:
             # Else it is not used again.
@@ -98,7 +96,7 @@ def make_way(engine: Engine, *, is_read_only: bool) -> None:
     def begin_anew(connection: Any) -> None:
         proxy = connection.connection
         if proxy.info.pop(ONLY_READS, False):
-            proxy.info.pop(PLANS_FOR_VALUES, None)
+            proxy.info.pop(PLANNED, None)
             proxy.dbapi_connection.autocommit = True
             proxy.cursor().execute(AS_BEFORE)
             proxy.dbapi_connection.autocommit = False

@@ -36,7 +36,7 @@ from app.db.heat_sums import (
 )
 from app.db.membership import belongs_to
 from app.db.own_heat import find_own_ground, read_own_sums
-from app.db.prepared import Prepared, left_open, written
+from app.db.prepared import Planned, Prepared, left_open, written
 from app.db.scope import Scope, visible_territory_ids
 from app.db.session import AnyReader, rows
 from app.db.spatial import cell_parent, open_spans, spans
@@ -128,7 +128,7 @@ async def read_around(
         covering = None if view is None else await asyncio.to_thread(cover, view, resolution)
         sums = heat_rows(scope, measure, wanted, resolution, covering, fewest)
         # How few have a tag or a status only the values tell.
-        statement = packing(sums.limit(at_most), plans_for_values=True)
+        statement = packing(sums.limit(at_most), Planned.FOR_VALUES)
         found = await _unpacked(reader, statement)
     if len(found.cells) >= at_most:
         return None

@@ -12,7 +12,7 @@ from app.db.customer_filter import CustomerFilter
 from app.db.heat import heat_rows, is_rolled_up
 from app.db.heat_sums import FINEST
 from app.db.own_heat import find_own_ground
-from app.db.prepared import Prepared
+from app.db.prepared import Planned, Prepared
 from app.db.scope import EVERYTHING, Scope, territories
 from app.db.session import AnyReader, rows
 from app.db.spatial import cell_parent
@@ -113,5 +113,5 @@ async def _count_of_territories(reader: AnyReader, scope: Scope, wanted: Custome
 
 
 async def _number(reader: AnyReader, statement: Select[Any]) -> int:
-    ((found,),) = await rows(reader, Prepared(statement, plans_for_values=True))
+    ((found,),) = await rows(reader, Prepared(statement, Planned.FOR_VALUES))
     return int(found or 0)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.prepared import Prepared, left_open
+from app.db.prepared import Planned, Prepared, left_open
 from app.db.tables import ActivityCell, ActivityTotal, Customer
 from geo.cells import CellArray, area_km2
 
@@ -62,11 +62,10 @@ class Sums:
         return Sums(self.cells[wanted], self.customers[wanted], self.amounts[wanted])
 
 
-def packing(wanted: Select[Any], *, plans_for_values: bool = False) -> Prepared:
+def packing(wanted: Select[Any], planned: Planned = Planned.AS_IT_SEES_FIT) -> Prepared:
     """Return the statement for what another selects as `cell`, `customers`, `amount`.
 
-    One value instead of three objects for each of thousands of rows. `plans_for_values` is that of
-    `Prepared`.
+    One value instead of three objects for each of thousands of rows.
     """
     found = wanted.subquery()
     record = (
@@ -75,7 +74,7 @@ def packing(wanted: Select[Any], *, plans_for_values: bool = False) -> Prepared:
         .op("||")(func.float8send(cast(found.c.amount, Double)))
     )
     packed = select(func.string_agg(record, b"")).select_from(found)
-    return Prepared(packed, plans_for_values=plans_for_values)
+    return Prepared(packed, planned)
 
 
 def unpack(packed: bytes | None) -> Sums:

@@ -48,10 +48,10 @@ def customer_cells(resolutions: Any) -> Select[int]:
     return select(cell_parent(Customer.cell, func.unnest(resolutions)))
 
 
-def named_account(layer_id: Any) -> Select[str]:
+def named_account(layer_id: Any, customer_id: Any = Customer.id) -> Select[str]:
     """Select the territory code of the customer's named account on a layer, if it has one now."""
     return select(CustomerOverride.territory_code).where(
-        CustomerOverride.customer_id == Customer.id,
+        CustomerOverride.customer_id == customer_id,
         CustomerOverride.layer_id == layer_id,
         CustomerOverride.during.contains(func.now()),
     )

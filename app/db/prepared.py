@@ -4,6 +4,7 @@ To build a statement of some size anew for each request takes longer than to sen
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -44,18 +45,26 @@ def written(numbers: NDArray[Any], is_told: NDArray[np.bool_] | None = None) -> 
     return f"{{{','.join(words)}}}"
 
 
+class Planned(StrEnum):
+    """How often the database plans a statement; the values are those of `plan_cache_mode`."""
+
+    AS_IT_SEES_FIT = "auto"
+    # For the values of each time: where they decide which road is right.
+    FOR_VALUES = "force_custom_plan"
+    # Where the same road is right for all values, though the database, which expects other numbers
+    # of rows than there are, would think about it each time.
+    ONCE = "force_generic_plan"
+
+
 class Prepared:
-    """A statement compiled for the driver, with the values that it was written with.
+    """A statement compiled for the driver, with the values that it was written with."""
 
-    With `plans_for_values` the database plans it anew each time, for the values it is sent with.
-    """
-
-    def __init__(self, statement: ClauseElement, *, plans_for_values: bool = False) -> None:
+    def __init__(self, statement: ClauseElement, planned: Planned = Planned.AS_IT_SEES_FIT) -> None:
         compiled: Any = statement.compile(
             dialect=DIALECT, compile_kwargs={"render_postcompile": True}
         )
         self.text = str(compiled)
-        self.plans_for_values = plans_for_values
+        self.planned = planned
         self._fixed: dict[str, Any] = compiled.construct_params()
         for name, bind in compiled.binds.items():
             process = bind.type.dialect_impl(DIALECT).bind_processor(DIALECT)

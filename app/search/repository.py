@@ -27,7 +27,7 @@ from app.db import scope as scopes
 from app.db.customer_features import FEATURE, feature_columns
 from app.db.customer_filter import PLAN_FOR_VALUES, CustomerFilter
 from app.db.glance import Glance
-from app.db.prepared import Prepared, left_open
+from app.db.prepared import Planned, Prepared, left_open
 from app.db.scope import Scope
 from app.db.session import AnySession
 from app.db.spatial import Anchor, anchor_of, lies_in, open_place, reaches_edge
@@ -130,7 +130,8 @@ def _nearest_first(
     reach, limit = (left_open(name, Integer()) for name in ("reach", "limit"))
     candidates = nearest(here, anchor, conditions, reach, is_walk)
     is_rare = wanted.is_found_by_value if is_at_hand else wanted.may_be_rare
-    return Prepared(_collection(candidates, limit), plans_for_values=is_rare)
+    planned = Planned.FOR_VALUES if is_rare else Planned.AS_IT_SEES_FIT
+    return Prepared(_collection(candidates, limit), planned)
 
 
 def nearest(

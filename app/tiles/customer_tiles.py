@@ -6,11 +6,13 @@ Callers who may not see single customers get the cells at every zoom, and of the
 enough.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     Double,
@@ -22,9 +24,8 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
-    not_,
-    null,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -33,7 +34,7 @@ from app.db.customer_filter import CustomerFilter
 from app.db.heat import read_around
 from app.db.heat_sums import COARSEST, FINEST, Sums
 from app.db.membership import layer_accepts, named_account
-from app.db.prepared import Prepared, left_open, written
+from app.db.prepared import Planned, Prepared, left_open, written
 from app.db.scope import EVERYTHING, Scope
 from app.db.session import AnyReader, rows
 from app.db.spatial import cell_parent, lon_lat
@@ -55,8 +56,32 @@ MOST_CELLS = 100_000
 MOST_KEPT = 512
 # In tiles from this zoom on are few enough to be asked for their territory one by one.
 NARROW_ZOOM = 10
+PLAN_ID, LAYER_ID = (left_open(name, BigInteger()) for name in ("plan_id", "layer_id"))
 SUMS = of_points(n=BigInteger, work_minutes=Double)
 CELLS = encoding_points(LAYER, SUMS, SUMS.c.n, SUMS.c.work_minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanKind:
+    """What the statement for the territories of a plan is written by."""
+
+    resolutions: tuple[int, ...]
+    accepts_all: bool
+
+    @classmethod
+    def of(cls, plan: ShownPlan) -> Self:
+        """Return the kind of this plan."""
+        return cls(plan.resolutions, not plan.customer_filter)
+
+    @property
+    def is_accepted(self) -> ColumnElement[bool]:
+        """Whether the layer, whose `customer_filter` is left open, accepts a customer.
+
+        Without a filter it does: tiles have no inactive customers.
+        """
+        if self.accepts_all:
+            return true()
+        return layer_accepts(left_open("customer_filter", JSONB()))
 
 
 async def read_tile(
@@ -77,7 +102,7 @@ async def read_tile(
         return await _read_cells(reader, (z, x, y), fewest)
     if z >= SINGLE_ZOOM:
         shown = {} if plan is None else _values_of_plan(plan)
-        single = _customers(scope, None if plan is None else plan.resolutions)
+        single = _customers(scope, None if plan is None else PlanKind.of(plan))
         ((n, tile),) = await rows(reader, single, **place, **shown)
         if n <= MAX_SINGLE and len(tile or b"") <= MAX_BYTES:
             return bytes(tile or b"")
@@ -91,7 +116,9 @@ def _encoded(features: Select[Any]) -> Prepared:
     # Only single customers have an id.
     name = literal("feature_id" if "feature_id" in features.selected_columns else None, Text)
     encoded = func.ST_AsMVT(literal_column("tile"), LAYER, EXTENT, "geom", name)
-    return Prepared(select(func.count(), encoded).select_from(features.subquery("tile")))
+    statement = select(func.count(), encoded).select_from(features.subquery("tile"))
+    # By the index of places, whatever the tile.
+    return Prepared(statement, Planned.ONCE)
 
 
 async def _read_cells(reader: AnyReader, tile: tuple[int, int, int], fewest: int) -> bytes:
@@ -132,11 +159,10 @@ def _groups(scope: Scope, resolution: int, is_narrow: bool) -> Prepared:
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _customers(scope: Scope, resolutions: tuple[int, ...] | None) -> Prepared:
+def _customers(scope: Scope, of_plan: PlanKind | None) -> Prepared:
     """Return the statement for customers one by one, if there are too many one more than may be.
 
-    With the resolutions of a plan, whose `plan_id`, `layer_id` and `customer_filter` are left open,
-    they are shown with their territories.
+    With the kind of a plan, whose values are left open, they are shown with their territories.
     """
     columns: list[Any] = [
         on_tile(*lon_lat(Customer.geom)).label("geom"),
@@ -150,40 +176,74 @@ def _customers(scope: Scope, resolutions: tuple[int, ...] | None) -> Prepared:
         literal(1, Integer).label("n"),
         Customer.work_minutes,
     ]
-    if resolutions is not None:
-        columns.append(_territory_id(resolutions).label("territory_id"))
-    some = select(*columns).where(*_shown(scope, is_narrow=True)).limit(MAX_SINGLE + 1).subquery()
-    if resolutions is None:
-        return _encoded(select(some).order_by(some.c.id))
-    # Whose territory this is may be beyond the caller's scope.
-    owner = and_(Territory.id == some.c.territory_id, scopes.territories(scope))
-    shown = [column for column in some.c if column.name != "territory_id"]
+    if of_plan is None:
+        alone = _few(columns, scope).subquery()
+        return _encoded(select(alone).order_by(alone.c.id))
+    more = [
+        cell_parent(Customer.cell, max(of_plan.resolutions)).label("cell"),
+        of_plan.is_accepted.label("is_accepted"),
+    ]
+    few = _materialized(_few([*columns, *more], scope), "few")
+    by_cell = _materialized(_territories_by_cell(few, of_plan, scope), "by_cell")
+    by_name = _materialized(_territories_by_name(few, scope), "by_name")
+    shown = list(few.c)[: len(columns)]
+    is_named = by_name.c.customer_id.is_not(None)
+    territory = [
+        case((is_named, by_name.c[name]), else_=by_cell.c[name]).label(name)
+        for name in ("territory_id", "code")
+    ]
     return _encoded(
-        select(*shown, Territory.id.label("territory_id"), Territory.code)
-        .outerjoin(Territory, owner)
-        .order_by(some.c.id)
+        select(*shown, *territory)
+        .select_from(few)
+        .outerjoin(by_cell, and_(by_cell.c.cell == few.c.cell, few.c.is_accepted))
+        .outerjoin(by_name, by_name.c.customer_id == few.c.id)
+        .order_by(few.c.id)
+    )
+
+
+def _few(columns: list[Any], scope: Scope) -> Select[Any]:
+    return select(*columns).where(*_shown(scope, is_narrow=True)).limit(MAX_SINGLE + 1)
+
+
+def _materialized(rows_of: Select[Any], name: str) -> CTE:
+    # Else the planner, which expects one row where there are hundreds, does it anew for each.
+    return rows_of.cte(name).prefix_with("MATERIALIZED", dialect="postgresql")
+
+
+def _territories_by_cell(few: CTE, of_plan: PlanKind, scope: Scope) -> Select[Any]:
+    """Select the territories of the cells that the customers are in, as few as those are.
+
+    Whose territory it is may be beyond the caller's scope.
+    """
+    cells = select(few.c.cell).distinct().subquery()
+    ancestors = [cell_parent(cells.c.cell, resolution) for resolution in of_plan.resolutions]
+    return (
+        select(cells.c.cell, Territory.id.label("territory_id"), Territory.code)
+        .join(PlanCell, PlanCell.cell.in_(ancestors))
+        .join(Territory, Territory.id == PlanCell.territory_id)
+        .where(PlanCell.plan_id == PLAN_ID, scopes.territories(scope))
+    )
+
+
+def _territories_by_name(few: CTE, scope: Scope) -> Select[Any]:
+    """Select the named accounts of them, with their territories as far as the caller sees them."""
+    account = named_account(LAYER_ID, few.c.id).add_columns(few.c.id.label("customer_id"))
+    named = account.where(few.c.is_accepted).subquery()
+    is_theirs = and_(
+        Territory.plan_id == PLAN_ID,
+        Territory.code == named.c.territory_code,
+        scopes.territories(scope),
+    )
+    return (
+        select(named.c.customer_id, Territory.id.label("territory_id"), Territory.code)
+        .select_from(named)
+        .outerjoin(Territory, is_theirs)
     )
 
 
 def _values_of_plan(plan: ShownPlan) -> dict[str, Any]:
     accepted = orjson.dumps(plan.customer_filter).decode()
     return {"plan_id": plan.id, "layer_id": plan.layer_id, "customer_filter": accepted}
-
-
-def _territory_id(resolutions: tuple[int, ...]) -> ColumnElement[Any]:
-    """Return the territory of a customer as `app.db.membership` means it, one row at a time."""
-    plan_id = left_open("plan_id", BigInteger())
-    by_cell = select(PlanCell.territory_id).where(
-        PlanCell.plan_id == plan_id,
-        PlanCell.cell.in_([cell_parent(Customer.cell, r) for r in resolutions]),
-    )
-    code = named_account(left_open("layer_id", BigInteger())).correlate(Customer).scalar_subquery()
-    by_name = select(Territory.id).where(Territory.plan_id == plan_id, Territory.code == code)
-    return case(
-        (not_(layer_accepts(left_open("customer_filter", JSONB()))), null()),
-        (code.is_(None), by_cell.correlate(Customer).scalar_subquery()),
-        else_=by_name.correlate(Customer).scalar_subquery(),
-    )
 
 
 def _shown(scope: Scope, is_narrow: bool) -> list[Any]:

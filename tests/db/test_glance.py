@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.access import Access
 from app.db.glance import Glance
-from app.db.prepared import Prepared, left_open
+from app.db.prepared import Planned, Prepared, left_open
 from app.db.session import Database
 from app.errors import ReadOnly, TookTooLong
 from app.settings import Settings
@@ -65,7 +65,7 @@ async def test_values_are_those_written_and_those_given(database: Database) -> N
             literal({"a": 1}, JSONB),
             cast(literal({"b": "%"}, JSON), JSON),
         ),
-        plans_for_values=True,
+        Planned.FOR_VALUES,
     )
     async with database.glancing() as glance:
         assert await glance.one(statement, number=2) == (True, [3, 4], {"a": 1}, {"b": "%"})
@@ -95,24 +95,30 @@ async def test_a_writer_after_readers_leaves_a_read_only_database_as_it_is(
 
 
 async def test_a_plan_for_values_is_for_the_statements_that_ask_for_one(narrow: Database) -> None:
-    mode = text("SELECT current_setting('plan_cache_mode')")
-    anew, kept = Prepared(mode, plans_for_values=True), Prepared(mode)
+    mode = select(func.current_setting("plan_cache_mode"))
+    kept, once, anew = (
+        Prepared(mode),
+        Prepared(mode, Planned.ONCE),
+        Prepared(mode, Planned.FOR_VALUES),
+    )
     async with narrow.glancing() as glance:
-        asked = [await glance.one(statement) for statement in (kept, anew, kept, anew)]
+        asked = [await glance.one(statement) for statement in (kept, anew, once, kept, anew)]
     async with narrow.reading() as session:
         in_a_session = await session.scalar(mode)
 
     async def fail(glance: Glance) -> None:
         async with glance.snapshot():
             await glance.one(anew)
-            await glance.all(Prepared(text(ADD), plans_for_values=True))
+            await glance.all(Prepared(text(ADD), Planned.FOR_VALUES))
 
     async with narrow.glancing() as glance:
         with pytest.raises(ReadOnlySqlTransaction):
             await fail(glance)
         undone = await glance.one(anew)
 
-    assert asked == [("auto",), ("force_custom_plan",), ("auto",), ("force_custom_plan",)]
+    assert [mode for (mode,) in asked] == [
+        "auto", "force_custom_plan", "force_generic_plan", "auto", "force_custom_plan",
+    ]  # fmt: skip
     assert in_a_session == "auto"
     assert undone == ("force_custom_plan",)
 
