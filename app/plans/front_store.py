@@ -15,7 +15,7 @@ from app.jobs.queue import enqueue
 from app.plans.front_schemas import FrontPoint, FrontView
 from app.plans.repository import state
 from app.plans.request import PlanRequest
-from app.plans.store import store_plan
+from app.plans.store import Origin, store_plan
 
 KIND = "front"
 # The asked tolerance times these. Where customers have not changed since the plan was made, the
@@ -111,8 +111,9 @@ async def store_front(
         member_id = ids.get(point["kind"])
         if name is not None:
             request = _member_request(plan, point["tolerance"])
-            origin = {**manifest, "parameters": request, "front": {"plan_id": plan.id}}
-            member_id = await store_plan(session, folder / name, request, origin, None)
+            facts = {**manifest, "parameters": request, "front": {"plan_id": plan.id}}
+            origin = Origin("front", plan.id)
+            member_id = await store_plan(session, folder / name, request, facts, None, origin)
         await session.execute(
             insert(PlanFrontPoint).values(
                 plan_id=plan.id, position=position, member_plan_id=member_id,

@@ -13,6 +13,28 @@ from app.plans.repository import load_alignment
 from app.plans.schemas import PublicationView
 from geo.distance import great_circle_m
 
+KEEP_OWNERS = text("""
+    -- Territories without an owner get that of the territory of the same code in the nearest of the
+    -- plans that this one was made from, where it has one then. Members of a front are designed
+    -- anew, and their codes mean nothing there.
+    WITH RECURSIVE ancestor (id, parent_id, origin, nth) AS (
+        SELECT id, parent_id, origin, 0 FROM plan WHERE id = :plan_id
+        UNION ALL
+        SELECT plan.id, plan.parent_id, plan.origin, nth + 1
+        FROM ancestor JOIN plan ON plan.id = ancestor.parent_id
+        WHERE ancestor.origin <> 'front'
+    )
+    INSERT INTO territory_owner (territory_id, rep_id, during)
+    SELECT DISTINCT ON (own.id) own.id, owner.rep_id, tstzrange(:starts, NULL, '[)')
+    FROM territory AS own
+    JOIN ancestor ON nth > 0
+    JOIN territory AS old ON old.plan_id = ancestor.id AND old.code = own.code
+    JOIN territory_owner AS owner ON owner.territory_id = old.id AND owner.during @> :starts
+    WHERE own.plan_id = :plan_id AND NOT EXISTS (
+        SELECT FROM territory_owner AS known
+        WHERE known.territory_id = own.id AND known.during && tstzrange(:starts, NULL, '[)'))
+    ORDER BY own.id, nth
+""")
 # Between a caller's "now" and ours there may be a little time.
 CLOCK_SLACK = timedelta(seconds=60)
 
@@ -49,6 +71,7 @@ async def publish(
     plan.state = "published"
     plan.version += 1
     await session.flush()
+    await session.execute(KEEP_OWNERS, {"plan_id": plan_id, "starts": starts})
     if assign_reps and plan.parameters.get("rep_ids"):
         await _assign_planned_reps(session, plan, starts)
     elif assign_reps:

@@ -242,7 +242,10 @@ def _territory(row: Any) -> TerritoryRow:
 
 
 def _summary(plan: Plan, state_now: str) -> dict[str, Any]:
-    same = ("id", "layer_id", "name", "created_at", "n_territories", "n_cells", "resolutions")
+    same = (
+        "id", "layer_id", "name", "origin", "parent_id", "created_at", "n_territories", "n_cells",
+        "resolutions",
+    )  # fmt: skip
     return {
         **{name: getattr(plan, name) for name in same},
         "state": state_now,
@@ -266,6 +269,7 @@ def _limited(summary: dict[str, Any], balance: list[TerritoryRow]) -> dict[str, 
     measures = balance[0].imbalance
     return {
         **summary,
+        "parent_id": None,
         "n_territories": len(balance),
         "n_cells": sum(row.n_cells for row in balance),
         "max_imbalance": {m: max(abs(row.imbalance[m]) for row in balance) for m in measures},

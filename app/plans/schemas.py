@@ -17,7 +17,8 @@ class PublishRequest(StrictModel):
     assign_reps: bool = Field(
         default=True,
         description="Give each territory its rep: that of the plan's `rep_ids`, else the rep "
-        "whose home is near",
+        "whose home is near. Where a plan was made from another, territories of the same code keep "
+        "their reps in any case",
     )
 
 
@@ -80,6 +81,9 @@ class TerritoryRow(BaseModel):
     bbox: tuple[float, float, float, float]
 
 
+PlanOrigin = Literal["design", "front", "rebalance", "copy", "split", "merge", "edit"]
+
+
 class PlanSummary(BaseModel):
     """A plan in a list."""
 
@@ -87,6 +91,8 @@ class PlanSummary(BaseModel):
     layer_id: int
     name: str
     state: PlanState
+    origin: PlanOrigin
+    parent_id: int | None = Field(description="The plan this one was made from")
     created_at: datetime
     n_territories: int
     n_cells: int

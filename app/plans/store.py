@@ -1,5 +1,6 @@
 """Writing what `app.plans.solve` left in its folder as a draft plan."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,24 @@ INSERT_TERRITORY = text("""
 """)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a plan came to be, and which plan it was made from."""
+
+    kind: str
+    parent_id: int | None = None
+
+
+DESIGN = Origin("design")
+
+
 async def store_plan(
     session: WriteSession,
     folder: Path,
     request: dict[str, Any],
     manifest: dict[str, Any],
     run_id: int | None,
+    origin: Origin = DESIGN,
 ) -> int:
     """Insert the plan, its territories and its certificate; return the plan's id."""
     document = orjson.loads((folder / "plan.json").read_bytes())
@@ -46,6 +59,8 @@ async def store_plan(
     statement = insert(Plan).values(
         layer_id=request["layer_id"],
         run_id=run_id,
+        parent_id=origin.parent_id,
+        origin=origin.kind,
         name=request["name"] or f"{len(territories)} territories",
         parameters=request,
         resolutions=document["resolutions"],

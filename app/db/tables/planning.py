@@ -37,7 +37,12 @@ class Plan(Base):
             "state IN ('draft', 'proposed', 'approved', 'published', 'superseded', 'archived')",
             name="state",
         ),
+        CheckConstraint(
+            "origin IN ('design', 'front', 'rebalance', 'copy', 'split', 'merge', 'edit')",
+            name="origin",
+        ),
         Index("ix_plan_layer_id", "layer_id", "id"),
+        Index("ix_plan_parent_id", "parent_id"),
     )
 
     id: Mapped[Id]
@@ -45,6 +50,10 @@ class Plan(Base):
     run_id: Mapped[int | None] = mapped_column(
         ForeignKey("run.id", ondelete="SET NULL"), unique=True
     )
+    # The plan this one was made from; except for members of a front, territories of the same code
+    # are the same territory.
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("plan.id", ondelete="SET NULL"))
+    origin: Mapped[str] = mapped_column(Text, server_default="design")
     name: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text, server_default="draft")
     parameters: Mapped[dict[str, Any]]
