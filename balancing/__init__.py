@@ -1,6 +1,7 @@
 """Territory design on a graph: numpy in, numpy out."""
 
 from balancing.apportionment import apportion
+from balancing.assess import assess
 from balancing.errors import BalancingError, InstanceError, ParameterError, VerificationError
 from balancing.graph import Graph, connected_components
 from balancing.instance import Instance
@@ -40,6 +41,7 @@ __all__ = [
     "Violation",
     "ViolationCode",
     "apportion",
+    "assess",
     "connected_components",
     "design",
     "explain_moves",

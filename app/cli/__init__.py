@@ -12,6 +12,7 @@ from app.cli.demo import demo
 from app.cli.design import design
 from app.cli.doctor import doctor
 from app.cli.front import front
+from app.cli.rebalance import rebalance
 from app.errors import ServiceError, SetupError
 
 app = typer.Typer(
@@ -32,7 +33,7 @@ app.command()(design)
 app.command("plans")(plans.list_plans)
 app.command()(plans.publish)
 app.command()(front)
-app.command()(plans.rebalance)
+app.command()(rebalance)
 app.command()(processes.openapi)
 
 

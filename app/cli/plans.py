@@ -1,4 +1,4 @@
-"""`bailiwick design`, `plans`, `publish`, `rebalance`."""
+"""`bailiwick plans` and `publish`, and what commands show of plans."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,6 @@ from app.errors import NotFound
 from app.layers.repository import find_layer
 from app.layers.schemas import LayerView
 from app.plans import publishing, repository
-from app.plans.drift import measure_drift
 from app.plans.schemas import DriftView, PlanView
 from app.settings import Settings
 
@@ -56,27 +55,6 @@ def publish(
         print_json(publication.model_dump(mode="json"))
     else:
         console.print(f"Plan {plan_id} is in force; {publication.owners} territories have a rep.")
-
-
-def rebalance(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report drift, move nothing")],
-    layer: LayerName = "all",
-    as_json: AsJson = False,
-) -> None:
-    """Report how far the plan in force has drifted from balance."""
-
-    async def action(settings: Settings, database: Database) -> DriftView:
-        async with database.reading() as session:
-            found = known(await find_layer(session, layer), layer)
-            if found.plan_in_force is None:
-                raise NotFound(f"No plan is in force on the layer {layer!r}.")
-            return await measure_drift(session, EVERYTHING, found.plan_in_force.plan_id)
-
-    drift = with_database(action)
-    if as_json:
-        print_json(drift.model_dump(mode="json"))
-    else:
-        _show_drift(drift)
 
 
 def known(layer: LayerView | None, name: str) -> LayerView:
@@ -140,7 +118,8 @@ def _advice(relaxation: dict[str, Any]) -> str:
     return f"would hold with {relaxation['n_territories']} entries in {field}"
 
 
-def _show_drift(drift: DriftView) -> None:
+def show_drift(drift: DriftView) -> None:
+    """Print how far each territory is from its target with the customers of today."""
     table = Table("territory", "customers", "work, h", "target, h", "imbalance", "as designed")
     for row in drift.territories:
         table.add_row(

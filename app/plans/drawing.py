@@ -1,5 +1,6 @@
 """Outlines of a plan, and what else is drawn of its territories."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,14 @@ def draw(
         }
         for ordinal, outline in enumerate(outlines)
     ]
+
+
+def are_apart(adjacency: Adjacency, ordinals: Ordinals, colours: Sequence[int]) -> bool:
+    """Whether no two territories that touch have the same of some colours (k,)."""
+    tails = np.repeat(ordinals, np.diff(adjacency.indptr))
+    heads = ordinals[adjacency.indices]
+    colour = np.asarray(colours)
+    return not bool(np.any((tails != heads) & (colour[tails] == colour[heads])))
 
 
 def count_pieces(graph: Graph, ordinals: Ordinals, n_territories: int) -> NDArray[np.int64]:

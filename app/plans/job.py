@@ -31,6 +31,15 @@ ACTIVITY = text("""
     WHERE layer_accepts(CAST(:filter AS jsonb), class, segment, tags, status)
     GROUP BY cell ORDER BY cell
 """)
+WITHOUT_NAMED = text(
+    ACTIVITY.text.replace(
+        "GROUP BY",
+        """AND NOT EXISTS (
+        SELECT FROM customer_override AS o
+        WHERE o.customer_id = customer.id AND o.layer_id = :layer_id AND o.during @> now())
+    GROUP BY""",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,10 @@ async def run_design(context: RunContext) -> None:
             await context.succeed(session, {"plan_id": plan_id, "href": f"/v1/plans/{plan_id}"})
 
 
-async def read_demand(session: AnySession, layer_id: int) -> Demand:
+async def read_demand(session: AnySession, layer_id: int, *, has_named: bool = True) -> Demand:
     """Return the activity of a layer's customers per resolution-12 cell.
+
+    Without `has_named` those who are named accounts of the layer now do not count.
 
     Raises
     ------
@@ -77,8 +88,11 @@ async def read_demand(session: AnySession, layer_id: int) -> Demand:
     layer = await session.get(Layer, layer_id)
     if layer is None:
         raise NotFound(f"There is no layer {layer_id}.")
-    parameters = {"filter": orjson.dumps(layer.customer_filter).decode()}
-    rows = (await session.execute(ACTIVITY, parameters)).all()
+    parameters: dict[str, Any] = {"filter": orjson.dumps(layer.customer_filter).decode()}
+    if has_named:
+        rows = (await session.execute(ACTIVITY, parameters)).all()
+    else:
+        rows = (await session.execute(WITHOUT_NAMED, {**parameters, "layer_id": layer_id})).all()
     if not rows:
         raise InvalidInput(f"The layer {layer.name!r} has no customers.")
     cells = np.fromiter((row[0] for row in rows), dtype=np.uint64, count=len(rows))

@@ -128,6 +128,30 @@ def keep_large_pieces(
     )
 
 
+def keep_pieces(
+    cells: Cells,
+    activity: Floats,
+    labels: Labels,
+    labels_without_barriers: Labels,
+    n_territories: int,
+    stays: NDArray[np.bool_],
+) -> Pieces:
+    """Return the pieces that hold units of a plan, whatever they carry; others are left out.
+
+    Parameters are those of `keep_large_pieces`; `stays` (n,) are the plan's units.
+    """
+    is_kept = np.zeros(int(labels.max(initial=-1)) + 1, dtype=np.bool_)
+    is_kept[labels[stays]] = True
+    return Pieces(
+        all_cells=cells,
+        all_activity=activity,
+        labels=labels,
+        is_kept=is_kept,
+        target=float(activity[is_kept[labels], 0].sum()) / max(n_territories, 1),
+        is_by_barrier=_are_by_barrier(labels, labels_without_barriers),
+    )
+
+
 def _are_large(
     work: Floats, has_closed: NDArray[np.bool_], n_territories: int
 ) -> NDArray[np.bool_]:

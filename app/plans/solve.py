@@ -5,6 +5,7 @@ Reads from its folder `cells12.npy`, `activity.npy` (n, 4: work, customers, pote
 `certificate.json.gz`.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from app.errors import Fault, InvalidInput
 from app.jobs.child_main import report
 from app.plans.certificate import write_certificate
 from app.plans.digest import input_digest
-from app.plans.drawing import draw, reading_order
+from app.plans.drawing import are_apart, draw, reading_order
 from app.plans.scores import score_plan, score_territories
 from app.plans.task import Task, build_task, pointing
 from app.plans.violations import codes_of, find_violations
@@ -56,15 +57,32 @@ def solve(task: Task) -> Result:
     )
 
 
-def write_plan(folder: Path, task: Task, result: Result, digest: str) -> None:
-    """Write what `app.plans.store` stores; `digest` is that of the input."""
-    order = order_of(task, result)
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the territories of a plan are called and how they are coloured, by ordinal."""
+
+    codes: tuple[str, ...]
+    names: tuple[str, ...]
+    colours: tuple[int, ...]
+
+
+def write_plan(
+    folder: Path, task: Task, result: Result, digest: str, known: Names | None = None
+) -> None:
+    """Write what `app.plans.store` stores; `digest` is that of the input.
+
+    Territories that are `known` keep their numbers and names, and their colours as long as no two
+    neighbours have the same.
+    """
+    order = np.arange(result.n_territories, dtype=np.int32) if known else order_of(task, result)
     ordinals = order[result.alignment]
     np.save(folder / "cells.npy", task.cells)
     np.save(folder / "alignment.npy", ordinals)
     graph = task.instance.graph.edited(task.links.bridges, task.links.forbidden)
     territories = draw(folder, task.cells, ordinals, task.adjacency, graph, result.n_territories)
-    codes = codes_of(order)
+    codes = codes_of(order) if known is None else known.codes
+    if known is not None:
+        _call(territories, known, are_apart(task.adjacency, ordinals, known.colours))
     violations = find_violations(task, result, codes)
     document: dict[str, Any] = {
         "territories": score_territories(territories, order, task, result),
@@ -76,6 +94,13 @@ def write_plan(folder: Path, task: Task, result: Result, digest: str) -> None:
     options = orjson.OPT_SERIALIZE_NUMPY
     (folder / "plan.json").write_bytes(orjson.dumps(document, option=options))
     write_certificate(folder, task, result, codes, order, violations, digest)
+
+
+def _call(territories: list[dict[str, Any]], known: Names, has_colours: bool) -> None:
+    for ordinal, territory in enumerate(territories):
+        territory |= {"code": known.codes[ordinal], "name": known.names[ordinal]}
+        if has_colours:
+            territory["colour"] = known.colours[ordinal]
 
 
 def order_of(task: Task, result: Result) -> "np.ndarray[Any, np.dtype[np.int32]]":

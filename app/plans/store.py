@@ -90,7 +90,8 @@ def _rows(plan_id: int, folder: Path, territories: list[dict[str, Any]]) -> list
         rows.append(
             {
                 "plan_id": plan_id, "ordinal": ordinal, "code": code,
-                "name": f"Territory {code[1:]}", "colour": territory["colour"],
+                "name": territory.get("name", f"Territory {code[1:]}"),
+                "colour": territory["colour"],
                 "lon": lon, "lat": lat,
                 "scores": orjson.dumps(scores).decode(),
                 "outline": outlines[ordinal], "overview": overviews[ordinal],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.errors import Fault, InvalidInput
 from app.plans.links import Links, find_links
-from app.plans.pieces import Pieces, keep_large_pieces
+from app.plans.pieces import Pieces, keep_large_pieces, keep_pieces
 from app.plans.places import Places
 from app.plans.request import MEASURES, MOST_TERRITORIES, PlanRequest
 from app.plans.units import Kept, choose_cells, given_units, largest_loads, split_cells
@@ -138,7 +138,11 @@ class _Wanted:
 
 
 def build_task(
-    document: dict[str, Any], cells12: Cells, activity: Floats, cells: Cells | None = None
+    document: dict[str, Any],
+    cells12: Cells,
+    activity: Floats,
+    cells: Cells | None = None,
+    stays: Cells | None = None,
 ) -> Task:
     """Return the task that a plan request comes to.
 
@@ -152,6 +156,9 @@ def build_task(
         In the order of `MEASURES`.
     cells : (n_units,) uint64
         The units, sorted, where they are those of another plan; by default they are found.
+    stays
+        Those of them that are in a plan, where the task is to change it: pieces that hold one stay
+        whatever they carry, and no other is taken in.
 
     Raises
     ------
@@ -172,7 +179,7 @@ def build_task(
     per_cell = activity_per_cell(cells12, activity, cells)
     adjacency = build_adjacency(cells)
     links = find_links(request, cells, adjacency)
-    pieces, sizing = _pieces(wanted, first, cells, per_cell, adjacency, links, kept_work)
+    pieces, sizing = _pieces(wanted, first, cells, per_cell, adjacency, links, kept_work, stays)
     return _assemble(wanted, cells, per_cell, adjacency, links, choice, splitting, pieces, sizing)
 
 
@@ -225,6 +232,7 @@ def _pieces(
     adjacency: Adjacency,
     links: Links,
     kept_work: float,
+    stays: Cells | None,
 ) -> tuple[Pieces, Sizing]:
     """Return the pieces that are divided, and the number of territories their work needs.
 
@@ -235,6 +243,10 @@ def _pieces(
     edited = plain.edited(links.bridges, links.forbidden)
     labels = connected_components(edited)
     before_barriers = connected_components(plain.edited(links.bridges, links.forbidden[:0]))
+    if stays is not None:
+        is_staying = np.isin(cells, stays)
+        kept = (cells, activity, labels, before_barriers, sizing.n_territories, is_staying)
+        return keep_pieces(*kept), sizing
     is_kept_ground = np.isin(cells, wanted.kept.cells)
     if is_kept_ground.any():
         labels = _without_splinters(labels, edited, is_kept_ground, activity[:, 0])

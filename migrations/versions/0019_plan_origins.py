@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.add_column("plan", sa.Column("parent_id", sa.BigInteger()))
     op.add_column("plan", sa.Column("origin", sa.Text(), server_default="design", nullable=False))
     op.create_foreign_key(
-        op.f("fk_plan_parent_id_plan"), "plan", "plan", ["parent_id"], ["id"], ondelete="SET NULL"
+        op.f("fk_plan_parent_id"), "plan", "plan", ["parent_id"], ["id"], ondelete="SET NULL"
     )
     op.create_index("ix_plan_parent_id", "plan", ["parent_id"])
     op.create_check_constraint(

@@ -141,6 +141,11 @@ MATRIX: dict[str, Row] = {
     # Another's plan is a draft: there is no drift of what was never in force.
     "get_plan_drift": Row(PLANNERS, "/v1/plans/{plan_id}/drift", statuses=frozenset({200, 409})),
     "make_plan_front": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:front", 202, 409, 422),
+    "rebalance_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:rebalance", 202, 409),
+    "list_plan_rebalances": Row(DETAIL, "/v1/plans/{plan_id}/rebalances", unseen=True),
+    "get_rebalance": Row(DETAIL, "/v1/rebalances/{rebalance_id}", unseen=True),
+    "list_plan_moves": Row(DETAIL, "/v1/plans/{plan_id}/moves", unseen=True),
+    "list_moved_customers": Row(DETAIL, "/v1/plans/{plan_id}/moves/{position}/customers", unseen=True),
     # One's own plan is in force already, and nothing is still to begin.
     "publish_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:publish", 201, 409),
     "withdraw_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:withdraw", 204, 409),

@@ -19,6 +19,8 @@ from app.db.tables import (
     Plan,
     PlanCertificate,
     PlanFront,
+    PlanMove,
+    Rebalance,
     Rep,
     Run,
     Territory,
@@ -118,6 +120,7 @@ async def make_world(database: Database) -> World:
                 PlanCertificate(plan_id=plan_id, sha256="a" * 64, n_bytes=2, document=GZIPPED)
             )
             session.add(PlanFront(plan_id=plan_id, facts=FRONT_FACTS))
+            session.add(_move(plan_id))
             drawing = Run(
                 kind="pmtiles", state="succeeded", parameters={"plan_id": plan_id},
                 requested_by="test", result={"sha256": "0" * 64},
@@ -146,6 +149,9 @@ async def make_world(database: Database) -> World:
                            "cell": int(cell_from_point(lon, lat, CUSTOMER_RESOLUTION)),
                            "work": WORK, "potential": POTENTIAL}
             )  # fmt: skip
+        looks = [_rebalance(plan_id) for plan_id in (plan.plan_id, draft.plan_id)]
+        session.add_all(looks)
+        await session.flush()
         for name in ("OWN key", "FOREIGN key"):
             await create_key(session, name, "viewer")
         own_key, other_key = await list_keys(session)
@@ -153,12 +159,14 @@ async def make_world(database: Database) -> World:
             "rep_id": rep.id, "plan_id": plan.plan_id, "other_id": plan.plan_id,
             "layer_id": plan.layer_id,
             "run_id": own_run.id, "geofence_id": fences[0].id, "prefix": own_key.prefix,
+            "rebalance_id": looks[0].id, "position": 0,
             "external_id": "OWN", "territory_id": plan.territories["T01"],
         }  # fmt: skip
         world.foreign |= {
             "rep_id": other.id, "plan_id": draft.plan_id, "other_id": draft.plan_id,
             "layer_id": draft.layer_id,
             "run_id": other_run.id, "geofence_id": fences[1].id, "prefix": other_key.prefix,
+            "rebalance_id": looks[1].id, "position": 0,
             "external_id": "FOREIGN", "territory_id": plan.territories["T02"],
         }  # fmt: skip
     return world
@@ -174,6 +182,30 @@ FRONT_FACTS: dict[str, Any] = {
     "axes": [], "objective": "moment_of_inertia", "incumbent_plan_id": None, "demand": DEMAND,
     "is_demand_of_plan": True, "n_designed": 0, "n_dominated": 0,
 }  # fmt: skip
+
+
+def _move(plan_id: int) -> PlanMove:
+    cell = int(ancestors([cell_from_point(*SHANGHAI, CUSTOMER_RESOLUTION)], 5)[0])
+    return PlanMove(
+        plan_id=plan_id, position=0, from_code="T01", to_code="T02", cells=[cell], customers=1,
+        work_minutes=WORK, potential=POTENTIAL, revenue=0, reason="fills", text="x", evidence={},
+    )  # fmt: skip
+
+
+def _rebalance(plan_id: int) -> Rebalance:
+    option = {
+        "origin": "incumbent", "price": None, "moved": {}, "n_cells_moved": 0,
+        "most_cells_per_territory": 0, "n_protected_moved": 0,
+        "max_imbalance": {"work_minutes": 0.0}, "objective_ratio": None, "cut_edges": 1,
+        "is_within_budget": True, "is_balanced": True,
+    }  # fmt: skip
+    outcome = {
+        "code": "within_triggers", "reason": "x", "has_plan": False, "picked": 0,
+        "options": [option], "least_moved_work": 0.0, "has_freed_recent": False,
+        "n_protected_cells": 0, "n_recent_cells": 0, "n_new_cells": 0, "new_customers": 0,
+        "customers_outside": 0, "wanted": {},
+    }  # fmt: skip
+    return Rebalance(plan_id=plan_id, request={}, outcome=outcome, inputs=b"x")
 
 
 def _alignment() -> bytes:

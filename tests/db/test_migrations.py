@@ -82,6 +82,8 @@ LATER_ROWS = (
     f"""INSERT INTO geofence_cell VALUES ({CELL}, 1)""",
     """INSERT INTO heat_state (day) VALUES ('2026-01-01')""",
     f"""INSERT INTO activity_total VALUES (6, {CELL}, 1, 1, 1, 1)""",
+    """INSERT INTO rebalance (plan_id, request, outcome, inputs) VALUES (1, '{}', '{}', 'x')""",
+    """INSERT INTO plan_move VALUES (1, 0, 'T01', 'T02', '{}', 1, 1, 1, 1, 'fills', 'x', '{}')""",
     """INSERT INTO set_aside_index VALUES ('ix', 'CREATE INDEX ix ON customer (name)')""",
 )
 

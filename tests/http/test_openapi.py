@@ -21,6 +21,7 @@ HEAVY_OPERATIONS = {
     "get_geofence_coverage",
     "import_geofence_collection",
     "make_plan_front",
+    "rebalance_plan",
     "make_plan_pmtiles",
 }
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}

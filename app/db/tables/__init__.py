@@ -22,6 +22,7 @@ from app.db.tables.planning import (
     TerritoryOwner,
 )
 from app.db.tables.proofs import PlanCertificate, PlanFront, PlanFrontPoint
+from app.db.tables.rebalancing import PlanMove, Rebalance
 from app.db.tables.work import Artifact, ImportFault, Run, RunEvent, Upload, UploadChunk
 
 __all__ = [
@@ -48,7 +49,9 @@ __all__ = [
     "PlanCertificate",
     "PlanFront",
     "PlanFrontPoint",
+    "PlanMove",
     "Publication",
+    "Rebalance",
     "Rep",
     "Run",
     "RunEvent",
