@@ -50,6 +50,7 @@ from app.plans.endpoints import routes as plans
 from app.plans.front_endpoints import routes as fronts
 from app.plans.rebalance_endpoints import routes as rebalances
 from app.reps.endpoints import routes as reps
+from app.schedules.endpoints import routes as schedules
 from app.search.endpoints import routes as search
 from app.settings import Settings
 from app.territories.endpoints import routes as territories
@@ -96,6 +97,7 @@ SUBJECTS = (
     diffs,
     fronts,
     rebalances,
+    schedules,
     geofences,
     many_geofences,
     ogc,

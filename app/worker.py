@@ -25,6 +25,8 @@ from app.jobs.sweeping import Watch, sweep
 from app.plans.front_job import run_front
 from app.plans.job import run_design
 from app.plans.rebalance_job import run_rebalance
+from app.schedules.firing import fire_due
+from app.schedules.nightly import run_nightly
 from app.settings import Settings
 from app.tiles.pmtiles_job import run_pmtiles
 
@@ -34,6 +36,7 @@ HANDLERS: dict[str, Handler] = {
     "design": run_design,
     "front": run_front,
     "import": run_import,
+    "nightly": run_nightly,
     "pmtiles": run_pmtiles,
     "rebalance": run_rebalance,
 }
@@ -42,6 +45,7 @@ LAST_WORDS_S = 5.0
 BETWEEN_TRIES_S = 1.0
 LONGEST_SILENCE_S = 10.0
 HOUSEKEEPING_S = 600.0
+SCHEDULES_S = 15.0
 # The first import of a worker would wait seconds for it in the middle of its transaction.
 SLOW_TO_LOAD = "sklearn.neighbors"
 
@@ -56,6 +60,7 @@ async def work(settings: Settings, *, once: bool = False) -> None:
         async with queue.open_async():
             if once:
                 await sweep(database, queue, settings.stalled_after_s)
+                await fire_due(database)
                 await _drain(queue, settings)
                 await _sum_up(database, settings)
                 await keep_house(database, settings)
@@ -97,6 +102,7 @@ async def _serve(queue: App, database: Database, settings: Settings) -> None:
             _every(settings.fold_interval_s, "fold", lambda: _sum_up(database, settings))
         ),
         asyncio.create_task(_every(settings.stalled_after_s / 6, "sweep", sweep_up)),
+        asyncio.create_task(_every(SCHEDULES_S, "schedules", lambda: fire_due(database))),
         asyncio.create_task(
             _every(HOUSEKEEPING_S, "housekeeping", lambda: keep_house(database, settings)),
         ),

@@ -145,10 +145,27 @@ MATRIX: dict[str, Row] = {
     "list_plan_rebalances": Row(DETAIL, "/v1/plans/{plan_id}/rebalances", unseen=True),
     "get_rebalance": Row(DETAIL, "/v1/rebalances/{rebalance_id}", unseen=True),
     "list_plan_moves": Row(DETAIL, "/v1/plans/{plan_id}/moves", unseen=True),
-    "list_moved_customers": Row(DETAIL, "/v1/plans/{plan_id}/moves/{position}/customers", unseen=True),
+    "list_moved_customers": Row(
+        DETAIL, "/v1/plans/{plan_id}/moves/{position}/customers", unseen=True
+    ),
     # One's own plan is in force already, and nothing is still to begin.
     "publish_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:publish", 201, 409),
     "withdraw_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:withdraw", 204, 409),
+    # Reports of nights are about all customers.
+    "create_schedule": _writes(
+        PLANNERS, "POST", "/v1/schedules", 201,
+        body={"layer_id": 1, "name": "new", "timezone": "UTC"},
+    ),
+    "list_schedules": Row(PLANNERS, "/v1/schedules"),
+    "get_schedule": Row(PLANNERS, "/v1/schedules/{schedule_id}"),
+    "change_schedule": _writes(
+        PLANNERS, "PATCH", "/v1/schedules/{schedule_id}", 200, body={"enabled": False}
+    ),
+    "delete_schedule": _writes(PLANNERS, "DELETE", "/v1/schedules/{schedule_id}", 204),
+    "run_schedule": _writes(PLANNERS, "POST", "/v1/schedules/{schedule_id}:run", 202, 409),
+    "get_next_due": Row(PLANNERS, "/v1/schedules/{schedule_id}/next"),
+    "list_nights": Row(PLANNERS, "/v1/schedules/{schedule_id}/nights"),
+    "get_night": Row(PLANNERS, "/v1/schedules/{schedule_id}/nights/{local_date}"),
     # Geofences are ground, not customers: everybody sees all.
     "list_geofences": Row(ALL, "/v1/geofences"),
     "create_geofence": _writes(

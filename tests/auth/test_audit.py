@@ -168,6 +168,7 @@ NOT_AUDITED = {
     "plan_move": "made by a run",
     "rebalance": "made by a run",
     "run_event": "what a run told: a log of its own",
+    "schedule_night": "what a run made of a schedule",
     "set_aside_index": "indexes while an import goes on",
     "upload": "the file of a run, whose coming is written down",
     "upload_chunk": "the file of a run, whose coming is written down",

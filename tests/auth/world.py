@@ -2,6 +2,7 @@
 
 import gzip
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from app.db.tables import (
     Rebalance,
     Rep,
     Run,
+    Schedule,
+    ScheduleNight,
     Territory,
     TerritoryOwner,
 )
@@ -66,7 +69,9 @@ class World:
 
     def ids(self, whose: str) -> dict[str, Any]:
         """Return the ids to fill into an address."""
-        missing = dict.fromkeys(self.own, MISSING) | {"prefix": "f" * 12, "external_id": "NEW"}
+        missing = dict.fromkeys(self.own, MISSING) | {
+            "prefix": "f" * 12, "external_id": "NEW", "local_date": "2025-12-31",
+        }  # fmt: skip
         return {"own": self.own, "foreign": self.foreign, "missing": missing}[whose]
 
 
@@ -152,6 +157,18 @@ async def make_world(database: Database) -> World:
         looks = [_rebalance(plan_id) for plan_id in (plan.plan_id, draft.plan_id)]
         session.add_all(looks)
         await session.flush()
+        schedules = [
+            Schedule(
+                layer_id=layer_id, kind="rebalance", name="x", cron="0 2 * * *", timezone="UTC"
+            )
+            for layer_id in (plan.layer_id, draft.layer_id)
+        ]
+        session.add_all(schedules)
+        await session.flush()
+        session.add_all(
+            ScheduleNight(schedule_id=schedule.id, local_date=NIGHT, due_at=datetime.now(UTC))
+            for schedule in schedules
+        )
         for name in ("OWN key", "FOREIGN key"):
             await create_key(session, name, "viewer")
         own_key, other_key = await list_keys(session)
@@ -159,19 +176,22 @@ async def make_world(database: Database) -> World:
             "rep_id": rep.id, "plan_id": plan.plan_id, "other_id": plan.plan_id,
             "layer_id": plan.layer_id,
             "run_id": own_run.id, "geofence_id": fences[0].id, "prefix": own_key.prefix,
-            "rebalance_id": looks[0].id, "position": 0,
+            "rebalance_id": looks[0].id, "schedule_id": schedules[0].id,
+            "local_date": NIGHT, "position": 0,
             "external_id": "OWN", "territory_id": plan.territories["T01"],
         }  # fmt: skip
         world.foreign |= {
             "rep_id": other.id, "plan_id": draft.plan_id, "other_id": draft.plan_id,
             "layer_id": draft.layer_id,
             "run_id": other_run.id, "geofence_id": fences[1].id, "prefix": other_key.prefix,
-            "rebalance_id": looks[1].id, "position": 0,
+            "rebalance_id": looks[1].id, "schedule_id": schedules[1].id,
+            "local_date": NIGHT, "position": 0,
             "external_id": "FOREIGN", "territory_id": plan.territories["T02"],
         }  # fmt: skip
     return world
 
 
+NIGHT = date(2026, 1, 1)
 CUSTOMER = text("""
     INSERT INTO customer (external_id, name, geom, cell, work_minutes, potential)
     VALUES (:id, :name, ST_SetSRID(ST_MakePoint(:lon, :lat), 4326), :cell, :work, :potential)

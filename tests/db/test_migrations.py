@@ -84,6 +84,10 @@ LATER_ROWS = (
     f"""INSERT INTO activity_total VALUES (6, {CELL}, 1, 1, 1, 1)""",
     """INSERT INTO rebalance (plan_id, request, outcome, inputs) VALUES (1, '{}', '{}', 'x')""",
     """INSERT INTO plan_move VALUES (1, 0, 'T01', 'T02', '{}', 1, 1, 1, 1, 'fills', 'x', '{}')""",
+    """INSERT INTO schedule (layer_id, kind, name, cron, timezone)
+        VALUES (1, 'rebalance', 'x', '0 2 * * *', 'UTC')""",
+    """INSERT INTO schedule_night (schedule_id, local_date, due_at)
+        SELECT max(id), '2026-01-01', now() FROM schedule""",
     """INSERT INTO set_aside_index VALUES ('ix', 'CREATE INDEX ix ON customer (name)')""",
 )
 

@@ -23,6 +23,7 @@ from app.db.tables.planning import (
 )
 from app.db.tables.proofs import PlanCertificate, PlanFront, PlanFrontPoint
 from app.db.tables.rebalancing import PlanMove, Rebalance
+from app.db.tables.scheduling import Schedule, ScheduleNight
 from app.db.tables.work import Artifact, ImportFault, Run, RunEvent, Upload, UploadChunk
 
 __all__ = [
@@ -55,6 +56,8 @@ __all__ = [
     "Rep",
     "Run",
     "RunEvent",
+    "Schedule",
+    "ScheduleNight",
     "SetAsideIndex",
     "Territory",
     "TerritoryOwner",

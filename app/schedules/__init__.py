@@ -1,0 +1,1 @@
+"""What is done by the clock: the nightly rebalance and the quarterly review."""

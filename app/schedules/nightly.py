@@ -1,0 +1,238 @@
+"""The run of a night: look, rebalance if something is out, propose or publish, and report.
+
+Most nights nothing is out, and nothing is done: that is found from sums, without any customer.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select, update
+
+from app.activity import fold
+from app.db.session import AnySession, WriteSession
+from app.db.tables import Plan, Rebalance, Schedule, ScheduleNight
+from app.errors import NotFound
+from app.jobs.child import run_child
+from app.jobs.folders import work_folder
+from app.jobs.runs import RunContext
+from app.plans.front_store import plan_in_force, request_of
+from app.plans.publishing import publish
+from app.plans.rebalance_job import CHILD, Outcome, read_inputs, store_outcome, write_folder
+from app.plans.rebalance_request import MoveBudget, RebalanceRequest
+from app.plans.request import MEASURES, Limits
+from app.plans.standing import Standing, measure_standing
+from app.schedules.schemas import Decision
+
+
+@dataclass(slots=True)
+class Night:
+    """What is found out in the course of a night."""
+
+    schedule_id: int
+    night_id: int
+    local_date: str
+    layer_id: int
+    request: RebalanceRequest
+    publish_within: MoveBudget | None
+    plan_id: int | None = None
+    standing: dict[str, Any] | None = None
+    is_out: bool = False
+    reason: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Note how long a step took."""
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - began, 3)
+
+
+async def run_nightly(context: RunContext) -> None:
+    """Do what a schedule wants done on a local date; what comes of it is stored at once."""
+    night = await _begin(context)
+    with night.step("refresh"):
+        context.report("refreshing sums", 0.02)
+        await fold(context.database)
+    with night.step("look"):
+        context.report("looking", 0.05)
+        async with context.database.reading() as session:
+            await _look(session, night)
+    if night.plan_id is None or not night.is_out:
+        decision: Decision = "no_plan" if night.plan_id is None else "nothing"
+        async with context.writing() as session:
+            await _end(context, session, night, decision, None)
+        return
+    async with context.database.reading() as session:
+        inputs = await read_inputs(session, night.plan_id, night.request)
+    async with work_folder() as folder:
+        with night.step("rebalance"):
+            write_folder(folder, inputs)
+            await run_child(context, CHILD, folder, 0.1, 0.9)
+        context.report("storing", 0.9)
+        async with context.writing() as session:
+            outcome = await store_outcome(session, folder, inputs, context.run_id)
+            decision = await _decide(context, session, night, outcome)
+            await _end(context, session, night, decision, outcome)
+
+
+async def _begin(context: RunContext) -> Night:
+    parameters = context.parameters
+    async with context.database.reading() as session:
+        schedule = await session.get(Schedule, parameters["schedule_id"])
+    if schedule is None:
+        raise NotFound(f"There is no schedule {parameters['schedule_id']} any more.")
+    budget = schedule.publish_within
+    return Night(
+        schedule_id=schedule.id,
+        night_id=parameters["night_id"],
+        local_date=parameters["local_date"],
+        layer_id=schedule.layer_id,
+        request=RebalanceRequest.model_validate(schedule.rebalance),
+        publish_within=None if budget is None else MoveBudget.model_validate(budget),
+    )
+
+
+async def _look(session: AnySession, night: Night) -> None:
+    """Find out whether anything is out of what it may be."""
+    plan = await plan_in_force(session, night.layer_id)
+    if plan is None:
+        night.reason = "No plan is in force on the layer."
+        return
+    night.plan_id = plan.id
+    standing = await measure_standing(session, plan.id)
+    triggers = _triggers(plan, night.request)
+    night.standing = _document(standing, triggers)
+    out = [
+        f"{code} is at {1 + off:.1%} of its target of {measure}"
+        for measure, trigger in triggers.items()
+        for code, off in zip(
+            standing.codes, standing.imbalance[:, MEASURES.index(measure)].tolist(), strict=True
+        )
+        if abs(off) > trigger
+    ]
+    new = round(standing.uncovered[MEASURES.index("customers")]) - _uncovered_when_made(plan)
+    if out:
+        night.reason = "; ".join(out) + "."
+    elif new > 0:
+        night.reason = f"{new} customers more than when the plan was made are in no territory."
+    elif _has_limits(plan):
+        night.reason = "The plan has limits, which sums do not tell."
+    else:
+        night.reason = "Nothing is beyond its trigger."
+    night.is_out = bool(out) or new > 0 or _has_limits(plan)
+
+
+def _triggers(plan: Plan, request: RebalanceRequest) -> dict[str, float]:
+    tolerances = plan.parameters["tolerances"]
+    return {
+        name: getattr(request.triggers, name) or tolerances[name]
+        for name in MEASURES
+        if tolerances.get(name) is not None
+    }
+
+
+def _has_limits(plan: Plan) -> bool:
+    request = request_of(plan)
+    return request.limits != Limits() or request.max_radius_km is not None
+
+
+def _uncovered_when_made(plan: Plan) -> int:
+    return sum(int(piece["customers"]) for piece in plan.components if piece["left_out"])
+
+
+def _document(standing: Standing, triggers: dict[str, float]) -> dict[str, Any]:
+    work, customers = MEASURES.index("work_minutes"), MEASURES.index("customers")
+    return {
+        "triggers": triggers,
+        "max_imbalance": {name: standing.worst(name) for name in triggers},
+        "uncovered_customers": round(standing.uncovered[customers]),
+        "territories": [
+            {
+                "code": code,
+                "customers": round(standing.sums[ordinal, customers]),
+                "work_minutes": float(standing.sums[ordinal, work]),
+                "target_work_minutes": float(standing.targets[ordinal, work]),
+                "imbalance": {
+                    name: float(standing.imbalance[ordinal, MEASURES.index(name)])
+                    for name in triggers
+                },
+            }
+            for ordinal, code in enumerate(standing.codes)
+        ],
+    }
+
+
+async def _decide(
+    context: RunContext, session: WriteSession, night: Night, outcome: Outcome
+) -> Decision:
+    night.reason = f"{night.reason} {outcome.reason}"
+    if outcome.new_plan_id is None:
+        return "nothing"
+    await _withdraw_older(session, night)
+    found = await session.get_one(Rebalance, outcome.rebalance_id)
+    option = found.outcome["options"][found.outcome["picked"]]
+    if night.publish_within is not None and _is_within(option, night.publish_within):
+        await publish(session, outcome.new_plan_id, None, False, context.requested_by)
+        return "published"
+    await session.execute(
+        update(Plan).where(Plan.id == outcome.new_plan_id).values(state="proposed")
+    )
+    return "proposed"
+
+
+def _is_within(option: dict[str, Any], budget: MoveBudget) -> bool:
+    shares = [
+        option["moved"][name] <= share
+        for name in MEASURES
+        if (share := getattr(budget, name)) is not None
+    ]
+    most = budget.cells_per_territory
+    return all(shares) and (most is None or option["most_cells_per_territory"] <= most)
+
+
+async def _withdraw_older(session: WriteSession, night: Night) -> None:
+    """Archive what the schedule proposed before and nobody has taken up."""
+    proposed = select(ScheduleNight.new_plan_id).where(
+        ScheduleNight.schedule_id == night.schedule_id, ScheduleNight.new_plan_id.is_not(None)
+    )
+    await session.execute(
+        update(Plan)
+        .where(Plan.id.in_(proposed), Plan.state == "proposed")
+        .values(state="archived", version=Plan.version + 1)
+    )
+
+
+async def _end(
+    context: RunContext,
+    session: WriteSession,
+    night: Night,
+    decision: Decision,
+    outcome: Outcome | None,
+) -> None:
+    """Write the report and end the run, in one transaction with what was decided."""
+    new_plan_id = None if outcome is None else outcome.new_plan_id
+    report = {
+        "schedule_id": night.schedule_id,
+        "layer_id": night.layer_id,
+        "local_date": night.local_date,
+        "decision": decision,
+        "reason": night.reason,
+        "plan_id": night.plan_id,
+        "new_plan_id": new_plan_id,
+        "rebalance_id": None if outcome is None else outcome.rebalance_id,
+        "standing": night.standing,
+        "seconds": night.seconds,
+    }
+    await session.execute(
+        update(ScheduleNight)
+        .where(ScheduleNight.id == night.night_id)
+        .values(decision=decision, new_plan_id=new_plan_id, report=report)
+    )
+    told = ("schedule_id", "local_date", "decision", "reason", "plan_id", "new_plan_id")
+    result = {name: report[name] for name in told}
+    href = f"/v1/schedules/{night.schedule_id}/nights/{night.local_date}"
+    await context.succeed(session, {**result, "href": href})
