@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from app.activity import fold
 from app.db.session import AnySession, WriteSession
-from app.db.tables import Plan, Rebalance, Schedule, ScheduleNight
+from app.db.tables import Plan, Rebalance, Schedule, ScheduleNight, Territory
 from app.errors import NotFound
 from app.jobs.child import run_child
 from app.jobs.folders import work_folder
@@ -114,11 +114,12 @@ async def _look(session: AnySession, night: Night) -> None:
         )
         if abs(off) > trigger
     ]
-    new = round(standing.uncovered[MEASURES.index("customers")]) - _uncovered_when_made(plan)
+    uncovered = round(standing.uncovered[MEASURES.index("customers")])
+    new = uncovered - await _uncovered_before(session, night, plan)
     if out:
         night.reason = "; ".join(out) + "."
     elif new > 0:
-        night.reason = f"{new} customers more than when the plan was made are in no territory."
+        night.reason = f"{new} customers more than before are in no territory."
     elif _has_limits(plan):
         night.reason = "The plan has limits, which sums do not tell."
     else:
@@ -140,8 +141,25 @@ def _has_limits(plan: Plan) -> bool:
     return request.limits != Limits() or request.max_radius_km is not None
 
 
-def _uncovered_when_made(plan: Plan) -> int:
-    return sum(int(piece["customers"]) for piece in plan.components if piece["left_out"])
+async def _uncovered_before(session: AnySession, night: Night, plan: Plan) -> int:
+    """Return how many customers were in no territory when the plan was made, or last looked at.
+
+    Those whom the plan cannot take in would have it put to the solver every night.
+    """
+    scores = await session.scalars(select(Territory.scores).where(Territory.plan_id == plan.id))
+    held = sum(row["activity"]["customers"] for row in scores)
+    when_made = int(plan.manifest.get("input", {}).get("customers", held) - held)
+    told = ScheduleNight.report["standing"]["uncovered_customers"].as_integer()
+    last = await session.scalar(
+        select(told)
+        .where(
+            ScheduleNight.schedule_id == night.schedule_id,
+            ScheduleNight.report["plan_id"].as_integer() == plan.id,
+        )
+        .order_by(ScheduleNight.local_date.desc())
+        .limit(1)
+    )
+    return max(when_made, int(last or 0))
 
 
 def _document(standing: Standing, triggers: dict[str, float]) -> dict[str, Any]:
