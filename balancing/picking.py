@@ -23,10 +23,24 @@ def pick(
     """
     allowed = [number for number, option in enumerate(options) if option.is_within_budget]
     holding = [number for number in allowed if options[number].result.is_feasible]
-    compact = [n for n in holding if (options[n].objective_by_fresh or 0.0) <= most_objective]
+    is_compact = [(option.objective_by_fresh or 0.0) <= most_objective for option in options]
+    compact = [number for number in holding if is_compact[number]]
     if not allowed:
         why = "Even mending the incumbent moves more than may move."
         return None, "nothing_within_budget", why
+    if compact and all(options[number].origin == "fresh" for number in compact):
+        calm = [
+            number
+            for number in allowed
+            if options[number].origin == "rebalanced"
+            and options[number].is_within_triggers
+            and is_compact[number]
+        ]
+        if calm:
+            limits = np.array(tolerances)
+            best = min(calm, key=lambda number: (_excess(options[number].result, limits), number))
+            why = "Only a design from nothing holds everything; this one is within the triggers."
+            return best, "back_within_triggers", why
     if compact:
         why = (
             f"Of the {len(compact)} plans that hold everything within the budget, with at most "

@@ -125,7 +125,7 @@ class _Run:
             self._instance, self._parameters, self._layout, self._past, self._policy
         )
         base = self._option("incumbent", None, self._layout, search.start)
-        if self._is_within_triggers(base.result):
+        if base.is_within_triggers:
             self._monitor.report("verifying", 1.0)
             if base.is_within_budget:
                 return self._ended((base,), 0, "within_triggers", "Nothing is beyond its trigger.")
@@ -226,6 +226,7 @@ class _Run:
             n_protected_moved=n_protected,
             objective_by_fresh=by_fresh,
             is_within_budget=is_within,
+            is_within_triggers=self._is_within_triggers(result),
         )
 
     def _is_within_triggers(self, result: Result) -> bool:

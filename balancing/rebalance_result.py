@@ -13,6 +13,7 @@ PickCode = Literal[
     "within_triggers",
     "least_moved",
     "less_compact",
+    "back_within_triggers",
     "tolerance_not_reached",
     "nothing_gained",
     "nothing_within_budget",
@@ -49,6 +50,8 @@ class Option:
         Objective in parts of the fresh plan's; None without a fresh plan.
     is_within_budget
         Whether it keeps all limits of the policy and moves nothing protected.
+    is_within_triggers
+        Whether no territory is so far out that something would be done about it.
     """
 
     origin: Origin
@@ -61,6 +64,7 @@ class Option:
     n_protected_moved: int
     objective_by_fresh: float | None
     is_within_budget: bool
+    is_within_triggers: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,8 @@ class Rebalancing:
     code, reason
         Why that one, for programs and for people. "within_triggers": nothing need be done;
         "least_moved": of the plans that hold everything and are compact enough it moves least;
+        "back_within_triggers": only the fresh design holds everything, and to be within the
+        triggers, which this one is, is enough;
         "less_compact": none is compact enough, and it is the most compact that holds
         everything; "tolerance_not_reached": under the budget it is the nearest to the
         tolerances; "nothing_gained": no plan under the budget is much nearer to them than the

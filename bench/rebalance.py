@@ -9,7 +9,8 @@ fresh design.
 
 `--nights N` plays nights instead: the same field adds up, a part of it each night, with fresh
 noise; each night the plan in force is rebalanced when a territory is beyond the trigger. What
-moved in the last 14 nights is protected first, and only dearer if that leaves a breach.
+moved in the last 14 nights is protected first, and only dearer if that leaves a territory beyond
+the trigger.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ def _nights(
         policy = replace(dearer, is_protected=is_recent)
         started = time.process_time()
         found = rebalance(today, parameters, alignment, policy, seed)
-        if found.code in ("tolerance_not_reached", "nothing_gained"):
+        if found.plan is None or not found.plan.is_within_triggers:
             n_forced += 1
             found = rebalance(today, parameters, alignment, dearer, seed)
         cpu_s.append(time.process_time() - started)

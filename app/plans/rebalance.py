@@ -45,7 +45,6 @@ Flags = NDArray[np.bool_]
 KEEP_FACTOR, RECENT_FACTOR = 5.0, 30.0
 # A measure that only has limits triggers nothing.
 NEVER = 1e9
-NOT_REACHED = ("tolerance_not_reached", "nothing_gained", "nothing_within_budget")
 
 
 def main(folder: Path) -> None:
@@ -121,10 +120,10 @@ class _Run:
         """Find the plans near this one."""
         choice = self._choice
         found = self._rebalanced(choice.protected | choice.recent, 0.1, 0.6)
-        if found.code in NOT_REACHED and choice.recent.any():
+        if not _is_calm(found) and choice.recent.any():
             again = self._rebalanced(choice.protected, 0.6, 0.85)
             # What moved lately moves once more only where it must.
-            if again.code not in NOT_REACHED or again.code == "tolerance_not_reached":
+            if _is_calm(again) or again.code == "tolerance_not_reached":
                 found, self._has_freed_recent = again, True
         self._found = found
 
@@ -231,8 +230,13 @@ class _Run:
             "objective_ratio": option.objective_by_fresh,
             "cut_edges": option.result.cut_edges,
             "is_within_budget": option.is_within_budget,
+            "is_within_triggers": option.is_within_triggers,
             "is_balanced": option.result.is_feasible,
         }
+
+
+def _is_calm(found: Rebalancing) -> bool:
+    return found.plan is not None and found.plan.is_within_triggers
 
 
 def _settled(task: Task, part: float) -> Parameters:

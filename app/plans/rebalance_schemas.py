@@ -9,6 +9,7 @@ PickCode = Literal[
     "within_triggers",
     "least_moved",
     "less_compact",
+    "back_within_triggers",
     "tolerance_not_reached",
     "nothing_gained",
     "nothing_within_budget",
@@ -32,6 +33,7 @@ class OptionView(BaseModel):
     objective_ratio: float | None = Field(description="Objective in parts of the fresh design's")
     cut_edges: int
     is_within_budget: bool
+    is_within_triggers: bool
     is_balanced: bool = Field(description="Whether it holds what was to be returned to")
 
 

@@ -217,7 +217,7 @@ def _rebalance(plan_id: int) -> Rebalance:
         "origin": "incumbent", "price": None, "moved": {}, "n_cells_moved": 0,
         "most_cells_per_territory": 0, "n_protected_moved": 0,
         "max_imbalance": {"work_minutes": 0.0}, "objective_ratio": None, "cut_edges": 1,
-        "is_within_budget": True, "is_balanced": True,
+        "is_within_budget": True, "is_within_triggers": True, "is_balanced": True,
     }  # fmt: skip
     outcome = {
         "code": "within_triggers", "reason": "x", "has_plan": False, "picked": 0,
