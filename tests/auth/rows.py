@@ -141,6 +141,7 @@ MATRIX: dict[str, Row] = {
     # Another's plan is a draft: there is no drift of what was never in force.
     "get_plan_drift": Row(PLANNERS, "/v1/plans/{plan_id}/drift", statuses=frozenset({200, 409})),
     "make_plan_front": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:front", 202, 409, 422),
+    "verify_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:verify", 202),
     # One's own plan is in force already, and nothing is still to begin.
     "publish_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:publish", 201, 409),
     "withdraw_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:withdraw", 204, 409),

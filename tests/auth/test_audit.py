@@ -165,6 +165,8 @@ NOT_AUDITED = {
     "plan_certificate": "made with its plan",
     "plan_front": "made by a run",
     "plan_front_point": "made by a run",
+    "plan_input": "sums of customers, kept with the plans made from them",
+    "plan_source": "made with its plan",
     "run_event": "what a run told: a log of its own",
     "set_aside_index": "indexes while an import goes on",
     "upload": "the file of a run, whose coming is written down",

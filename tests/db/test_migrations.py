@@ -75,6 +75,8 @@ LATER_ROWS = (
     """INSERT INTO plan_certificate VALUES (1, 'x', 1, 'x')""",
     """INSERT INTO plan_front (plan_id, run_id, facts) VALUES (1, 1, '{}')""",
     """INSERT INTO plan_front_point VALUES (1, 0, 1, 'plan', '{}')""",
+    """INSERT INTO plan_input (sha256, n_cells, data) VALUES ('x', 1, 'x')""",
+    """INSERT INTO plan_source VALUES (1, 'x', 'x')""",
     # Its change is written into the audit.
     """UPDATE layer SET title = title || '!'""",
     """INSERT INTO idempotency_key (caller, key, fingerprint) VALUES ('me', 'k', 'x')""",

@@ -21,7 +21,13 @@ from app.db.tables.planning import (
     Territory,
     TerritoryOwner,
 )
-from app.db.tables.proofs import PlanCertificate, PlanFront, PlanFrontPoint
+from app.db.tables.proofs import (
+    PlanCertificate,
+    PlanFront,
+    PlanFrontPoint,
+    PlanInput,
+    PlanSource,
+)
 from app.db.tables.work import Artifact, ImportFault, Run, RunEvent, Upload, UploadChunk
 
 __all__ = [
@@ -48,6 +54,8 @@ __all__ = [
     "PlanCertificate",
     "PlanFront",
     "PlanFrontPoint",
+    "PlanInput",
+    "PlanSource",
     "Publication",
     "Rep",
     "Run",
