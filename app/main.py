@@ -48,6 +48,7 @@ from app.plans.certificate_endpoints import routes as certificates
 from app.plans.diff_endpoints import routes as diffs
 from app.plans.endpoints import routes as plans
 from app.plans.front_endpoints import routes as fronts
+from app.plans.report_endpoints import routes as plan_reports
 from app.plans.verify_endpoints import routes as verifications
 from app.reps.endpoints import routes as reps
 from app.search.endpoints import routes as search
@@ -96,6 +97,7 @@ SUBJECTS = (
     diffs,
     fronts,
     verifications,
+    plan_reports,
     geofences,
     many_geofences,
     ogc,

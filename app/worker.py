@@ -24,6 +24,7 @@ from app.jobs.queue import EXECUTE, QUEUE, make_queue
 from app.jobs.sweeping import Watch, sweep
 from app.plans.front_job import run_front
 from app.plans.job import run_design
+from app.plans.report_job import run_report
 from app.plans.verify_job import run_verify
 from app.settings import Settings
 from app.tiles.pmtiles_job import run_pmtiles
@@ -35,6 +36,7 @@ HANDLERS: dict[str, Handler] = {
     "front": run_front,
     "import": run_import,
     "pmtiles": run_pmtiles,
+    "report": run_report,
     "verify": run_verify,
 }
 GRACEFUL_STOP_S = 20.0

@@ -142,6 +142,9 @@ MATRIX: dict[str, Row] = {
     "get_plan_drift": Row(PLANNERS, "/v1/plans/{plan_id}/drift", statuses=frozenset({200, 409})),
     "make_plan_front": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:front", 202, 409, 422),
     "verify_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:verify", 202),
+    "make_plan_report": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:report", 202),
+    # It names reps and tells of few customers.
+    "get_plan_report": Row(PLANNERS, "/v1/plans/{plan_id}/report.html"),
     # One's own plan is in force already, and nothing is still to begin.
     "publish_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:publish", 201, 409),
     "withdraw_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:withdraw", 204, 409),

@@ -124,10 +124,9 @@ async def make_world(database: Database) -> World:
             )  # fmt: skip
             session.add(drawing)
             await session.flush()
-            session.add(
-                Artifact(
-                    run_id=drawing.id, name=f"plan-{plan_id}.pmtiles", media_type="x", data=b"tiles"
-                )
+            session.add_all(
+                Artifact(run_id=drawing.id, name=name, media_type="x", data=b"file")
+                for name in (f"plan-{plan_id}.pmtiles", f"plan-{plan_id}-report.html")
             )
         fences = [
             Geofence(name=name, geom=AREA.format(4326), kind="catchment", model=MODEL)

@@ -1,0 +1,67 @@
+"""Reports of plans over HTTP."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Path, Response
+
+from app.auth import Planner, Reading, Writing
+from app.http.admission import HEAVY
+from app.http.etags import IfNoneMatch, is_known
+from app.http.routing import router
+from app.jobs.schemas import RunView
+from app.plans.endpoints import PlanId
+from app.plans.plan_runs import request_run
+from app.plans.report_files import FORMS, KIND, find_report
+
+routes = router("plans")
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+DESCRIBED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The report",
+        "content": {
+            "image/png": BINARY, "application/pdf": BINARY,
+            "text/html": {"schema": {"type": "string"}},
+        },
+    },
+    304: {"description": "The report is still what `If-None-Match` names"},
+}  # fmt: skip
+# The file brings its style and pictures along, and may load and run nothing.
+CONTENT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+)
+
+
+@routes.post("/plans/{plan_id}:report", status_code=202, openapi_extra=HEAVY)
+async def make_plan_report(
+    plan_id: PlanId, session: Writing, caller: Planner, response: Response
+) -> RunView:
+    """Make the report of a plan as PNG, PDF and HTML: follow the run, then get the files.
+
+    It holds a map, the balance table with a chart, the certificate in plain words, what moves
+    against the plan in force, and a fairness sheet. A report made before is replaced.
+    """
+    run = await request_run(session, KIND, plan_id, caller.acting.actor)
+    response.headers["Location"] = f"/v1/runs/{run.id}"
+    return RunView.of(run)
+
+
+@routes.get("/plans/{plan_id:int}/report.{form}", response_class=Response, responses=DESCRIBED)
+async def get_plan_report(
+    plan_id: PlanId,
+    form: Annotated[Literal["png", "html", "pdf"], Path()],
+    session: Reading,
+    caller: Planner,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return the report of a plan; 404 until it is made.
+
+    It names reps and tells of each territory, however few its customers are: for planners only.
+    """
+    file = await find_report(session, caller.scope, plan_id, form)
+    headers = {"ETag": file.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    if is_known(if_none_match, file.etag):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Disposition"] = f'inline; filename="plan-{plan_id}.{form}"'
+    headers["Content-Security-Policy"] = CONTENT_POLICY
+    return Response(file.data, media_type=FORMS[form], headers=headers)

@@ -1,0 +1,96 @@
+"""Codes on a map, none over another: where each stands and how large, or that it has no room."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from matplotlib.textpath import TextPath
+from numpy.typing import NDArray
+from shapely import STRtree
+from shapely.geometry import box
+from shapely.geometry.base import BaseGeometry
+
+SIZES_PT = (10.0, 8.5, 7.0, 6.0, 5.0, 4.2, 3.6)
+# Around the text, for its halo and the eye.
+MARGIN_PT = 0.8
+# Tries beside the place for a label, in parts of its own size, the nearest first.
+STEPS = sorted(
+    ((x / 4, y / 2) for x in range(-6, 7) for y in range(-6, 7)), key=lambda p: (np.hypot(*p), p)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A code that has room; place in the units of the map."""
+
+    code: str
+    x: float
+    y: float
+    size_pt: float
+
+
+def place_labels(
+    codes: Sequence[str],
+    outlines: Sequence[BaseGeometry],
+    places: NDArray[np.float64],
+    view: tuple[float, float, float, float],
+    units_per_pt: float,
+) -> tuple[list[Label], list[str]]:
+    """Return the labels that have room, and the codes that have none.
+
+    The smallest areas choose first, since they have the least choice. A label is as large as fits
+    into its area; only the smallest size may reach out of it, and no label touches another.
+
+    Parameters
+    ----------
+    outlines
+        (k,) areas in the units of the map.
+    places
+        (k, 2) where each label would rather stand.
+    view
+        West, south, east, north of the map, which labels do not leave.
+    units_per_pt
+        Units of the map that a point of type covers.
+    """
+    placed: list[Label] = []
+    taken: list[BaseGeometry] = []
+    missing: list[str] = []
+    frame = box(*view)
+    for number in np.argsort(shapely.area(list(outlines)), kind="stable").tolist():
+        shapely.prepare(outlines[number])
+        found = _find_room(
+            codes[number], outlines[number], places[number], frame, taken, units_per_pt
+        )
+        if found is None:
+            missing.append(codes[number])
+        else:
+            placed.append(found[0])
+            taken.append(found[1])
+    return placed, sorted(missing)
+
+
+def _find_room(
+    code: str,
+    outline: BaseGeometry,
+    place: NDArray[np.float64],
+    frame: BaseGeometry,
+    taken: list[BaseGeometry],
+    units_per_pt: float,
+) -> tuple[Label, BaseGeometry] | None:
+    tree = STRtree(taken)
+    for size in SIZES_PT:
+        width, height = (part * units_per_pt for part in _extent(code, size))
+        for across, along in STEPS:
+            x, y = place[0] + across * width, place[1] + along * height
+            body = box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            fits = outline.contains(body) if size > SIZES_PT[-1] else outline.intersects(body)
+            if fits and frame.contains(body) and not len(tree.query(body, "intersects")):
+                return Label(code, float(x), float(y), size), body
+    return None
+
+
+def _extent(code: str, size: float) -> tuple[float, float]:
+    """Width and height in points, with the margin around."""
+    bounds = TextPath((0, 0), code, size=size).get_extents()
+    return bounds.width + 2 * MARGIN_PT, bounds.height + 2 * MARGIN_PT
