@@ -4,6 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from app.reports.content import BarPicture
+from app.reports.fonts import drawable
 from app.reports.palette import BAND, INK, INSIDE, OUTSIDE, QUIET, RULE
 
 # With more, a label for each would be too small to read.
@@ -42,18 +43,19 @@ def draw_bars(axes: Axes, picture: BarPicture) -> None:
 
 
 def _name_bars(axes: Axes, picture: BarPicture, most: float) -> None:
-    n = len(picture.labels)
+    labels, n = [drawable(label) for label in picture.labels], len(picture.labels)
     if n <= MOST_LABELS:
-        size = 7.5 if n <= 30 else 5.5
-        is_upright = n > 16
         axes.set_xticks(
-            range(n), picture.labels, fontsize=size, color=INK, rotation=90 if is_upright else 0
-        )
+            range(n), labels, fontsize=7.5 if n <= 30 else 5.5, color=INK,
+            rotation=90 if n > 16 else 0, parse_math=False,
+        )  # fmt: skip
         return
     axes.set_xticks([])
     # The ends of a sorted row are what is looked for: the farthest below and above.
-    first, last = picture.labels[:ENDS_NAMED], picture.labels[-ENDS_NAMED:]
-    axes.text(0, -most, " ".join(first), fontsize=6.5, color=INK, va="top", ha="left")
-    axes.text(n - 1, -most, " ".join(last), fontsize=6.5, color=INK, va="top", ha="right")
-    axes.text((n - 1) / 2, -most, f"{n} territories", fontsize=6.5, color=QUIET, va="top",
-              ha="center")  # fmt: skip
+    first, last = " ".join(labels[:ENDS_NAMED]), " ".join(labels[-ENDS_NAMED:])
+    for x, words, colour, align in (
+        (0.0, first, INK, "left"),
+        ((n - 1) / 2, f"{n} territories", QUIET, "center"),
+        (n - 1.0, last, INK, "right"),
+    ):
+        axes.text(x, -most, words, fontsize=6.5, color=colour, va="top", ha=align, parse_math=False)

@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import shapely
 from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 from shapely import STRtree
-from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 SIZES_PT = (10.0, 8.5, 7.0, 6.0, 5.0, 4.2, 3.6)
 # Around the text, for its halo and the eye.
 MARGIN_PT = 0.8
 # Tries beside the place for a label, in parts of its own size, the nearest first.
-STEPS = sorted(
-    ((x / 4, y / 2) for x in range(-6, 7) for y in range(-6, 7)), key=lambda p: (np.hypot(*p), p)
+STEPS = np.array(
+    sorted(
+        ((x / 4, y / 2) for x in range(-6, 7) for y in range(-6, 7)),
+        key=lambda step: (np.hypot(*step), step),
+    )
 )
 
 
@@ -56,7 +59,7 @@ def place_labels(
     placed: list[Label] = []
     taken: list[BaseGeometry] = []
     missing: list[str] = []
-    frame = box(*view)
+    frame = shapely.box(*view)
     for number in np.argsort(shapely.area(list(outlines)), kind="stable").tolist():
         shapely.prepare(outlines[number])
         found = _find_room(
@@ -80,16 +83,23 @@ def _find_room(
 ) -> tuple[Label, BaseGeometry] | None:
     tree = STRtree(taken)
     for size in SIZES_PT:
-        width, height = (part * units_per_pt for part in _extent(code, size))
-        for across, along in STEPS:
-            x, y = place[0] + across * width, place[1] + along * height
-            body = box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-            fits = outline.contains(body) if size > SIZES_PT[-1] else outline.intersects(body)
-            if fits and frame.contains(body) and not len(tree.query(body, "intersects")):
-                return Label(code, float(x), float(y), size), body
+        extent = np.array(_extent(code, size)) * units_per_pt
+        middles = place + STEPS * extent
+        bodies = shapely.box(*(middles - extent / 2).T, *(middles + extent / 2).T)
+        if size > SIZES_PT[-1]:
+            fits = shapely.contains(outline, bodies)
+        else:
+            fits = shapely.intersects(outline, bodies)
+        fits &= shapely.contains(frame, bodies)
+        fits[tree.query(bodies, "intersects")[0]] = False
+        if fits.any():
+            first = int(np.argmax(fits))
+            x, y = middles[first].tolist()
+            return Label(code, x, y, size), bodies[first]
     return None
 
 
+@lru_cache(maxsize=10_000)
 def _extent(code: str, size: float) -> tuple[float, float]:
     """Width and height in points, with the margin around."""
     bounds = TextPath((0, 0), code, size=size).get_extents()
