@@ -24,7 +24,7 @@ from app.plans.report_folder import (
     WORK_FILE,
 )
 from app.plans.report_moves import moves_section
-from app.plans.report_words import balance_section, certificate_section, facts_of, map_section
+from app.plans.report_words import balance_section, certificate_section, facts_of, map_sections
 from app.plans.travel import stem_minutes
 from app.reports import Area, Report, render_html, render_pdf, render_png
 from app.settings import WorkSettings
@@ -55,7 +55,7 @@ def make_report(folder: Path) -> Report:
     if certificate.exists():
         proof = orjson.loads(gzip.decompress(certificate.read_bytes()))
     sections = (
-        map_section(plan, areas),
+        *map_sections(plan, areas),
         balance_section(facts),
         certificate_section(plan, proof),
         moves_section(facts, areas, read_areas(before) if before.exists() else ()),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from app.reports import Area, BarPicture, MapPicture, Section, Table
+from app.reports import Area, BarPicture, MapPicture, Section, Table, details_of
 
 Facts = dict[str, Any]
 
@@ -52,8 +52,8 @@ def facts_of(facts: Facts) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def map_section(plan: Facts, areas: tuple[Area, ...]) -> Section:
-    """Return the map of territories, and what ground is in none."""
+def map_sections(plan: Facts, areas: tuple[Area, ...]) -> tuple[Section, ...]:
+    """Return the map of territories, what ground is in none, and details of crowded places."""
     first, last = (areas[0].code, areas[-1].code) if areas else ("", "")
     picture = MapPicture(
         title="Territories with their codes",
@@ -61,7 +61,9 @@ def map_section(plan: Facts, areas: tuple[Area, ...]) -> Section:
         "colour; what each holds is in the balance table.",
         areas=areas,
     )
-    return Section("Territories", _white_space(plan), pictures=(picture,), shows_first=True)
+    whole = Section("Territories", _white_space(plan), pictures=(picture,), shows_first=True)
+    details = (Section(detail.title, pictures=(detail,)) for detail in details_of(picture))
+    return (whole, *details)
 
 
 def _white_space(plan: Facts) -> tuple[str, ...]:

@@ -7,6 +7,7 @@
 from pathlib import Path
 
 from app.reports.content import Area, BarPicture, MapPicture, Report, Section, Table
+from app.reports.details import details_of
 from app.reports.html import render_html
 from app.reports.maps import draw_map
 from app.reports.paper import render_pdf, render_png
@@ -18,6 +19,7 @@ __all__ = [
     "Report",
     "Section",
     "Table",
+    "details_of",
     "draw_map",
     "render_html",
     "render_pdf",

@@ -20,11 +20,15 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class MapPicture:
-    """A map of territories; `alt` says in words what it shows."""
+    """A map of territories; `alt` says in words what it shows.
+
+    With `focus`, codes of some of them, it shows no more than the ground around those.
+    """
 
     title: str
     alt: str
     areas: tuple[Area, ...]
+    focus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

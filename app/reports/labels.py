@@ -85,12 +85,10 @@ def _find_room(
     for size in SIZES_PT:
         extent = np.array(_extent(code, size)) * units_per_pt
         middles = place + STEPS * extent
-        bodies = shapely.box(*(middles - extent / 2).T, *(middles + extent / 2).T)
-        if size > SIZES_PT[-1]:
-            fits = shapely.contains(outline, bodies)
-        else:
-            fits = shapely.intersects(outline, bodies)
-        fits &= shapely.contains(frame, bodies)
+        corners = [*(middles - extent / 2).T, *(middles + extent / 2).T]
+        bodies = np.asarray(shapely.box(*corners), dtype=object)
+        may = shapely.contains if size > SIZES_PT[-1] else shapely.intersects
+        fits = np.asarray(may(outline, bodies)) & np.asarray(shapely.contains(frame, bodies))
         fits[tree.query(bodies, "intersects")[0]] = False
         if fits.any():
             first = int(np.argmax(fits))

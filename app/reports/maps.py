@@ -33,6 +33,7 @@ class _Sheet:
     """The plane of one map: outlines in metres, and the box that is shown."""
 
     centre: tuple[float, float]
+    areas: list[Area]
     outlines: list[BaseGeometry]
     view: tuple[float, float, float, float]
     units_per_pt: float
@@ -47,17 +48,17 @@ def draw_map(axes: Axes, picture: MapPicture) -> list[str]:
         spine.set(color=COAST, linewidth=0.6)
     if not picture.areas:
         return []
-    sheet = _sheet(axes, picture.areas)
+    sheet = _sheet(axes, picture)
     west, south, east, north = sheet.view
     axes.set_xlim(west, east)
     axes.set_ylim(south, north)
     _add(axes, _coast(sheet), [LAND], COAST, 0.5)
-    fills = [territory_colour(area.colour) for area in picture.areas]
+    fills = [territory_colour(area.colour) for area in sheet.areas]
     # A white casing keeps borders crisp on every fill.
     _add(axes, sheet.outlines, fills, "white", 1.5)
     _add(axes, sheet.outlines, ["none"], LINE, 0.6)
     placed, missing = place_labels(
-        [area.code for area in picture.areas], sheet.outlines, _label_points(sheet, picture.areas),
+        [area.code for area in sheet.areas], sheet.outlines, _label_points(sheet),
         sheet.view, sheet.units_per_pt,
     )  # fmt: skip
     for label in placed:
@@ -66,11 +67,16 @@ def draw_map(axes: Axes, picture: MapPicture) -> list[str]:
     return missing
 
 
-def _sheet(axes: Axes, areas: tuple[Area, ...]) -> _Sheet:
-    corners = shapely.get_coordinates([area.outline for area in areas])
-    centre = _middle(corners)
+def _sheet(axes: Axes, picture: MapPicture) -> _Sheet:
+    areas = picture.areas
+    centre = _middle(shapely.get_coordinates([area.outline for area in areas]))
     plain = [_projected(area.outline, centre) for area in areas]
-    west, south, east, north = shapely.total_bounds(plain)
+    shown = [
+        outline
+        for area, outline in zip(areas, plain, strict=True)
+        if not picture.focus or area.code in picture.focus
+    ]
+    west, south, east, north = shapely.total_bounds(shown)
     width_in, height_in = _inches(axes)
     width, height = (east - west) * (1 + 2 * BORDER), (north - south) * (1 + 2 * BORDER)
     # As much ground around as fills the axes.
@@ -80,7 +86,10 @@ def _sheet(axes: Axes, areas: tuple[Area, ...]) -> _Sheet:
     units = scale / POINTS_PER_INCH
     simple = shapely.coverage_simplify(np.array(plain, dtype=object), UNSEEN_PT * units)
     view = (x - half_x, y - half_y, x + half_x, y + half_y)
-    return _Sheet(centre, list(simple), view, units)
+    seen = np.flatnonzero(shapely.intersects(simple, shapely.box(*view))).tolist()
+    return _Sheet(
+        centre, [areas[place] for place in seen], [simple[place] for place in seen], view, units
+    )
 
 
 def _inches(axes: Axes) -> tuple[float, float]:
@@ -148,12 +157,14 @@ def _path(shape: BaseGeometry) -> Path:
     return Path.make_compound_path(*rings) if rings else Path(np.empty((0, 2)))
 
 
-def _label_points(sheet: _Sheet, areas: tuple[Area, ...]) -> Floats:
+def _label_points(sheet: _Sheet) -> Floats:
     """Where labels would rather stand: in the widest place, else where the plan says."""
-    given = np.array([area.label_point for area in areas], dtype=float)
+    given = np.array([area.label_point for area in sheet.areas], dtype=float)
+    view = shapely.box(*sheet.view)
     said = np.stack(local_equal_area(given[:, 0], given[:, 1], sheet.centre), axis=1)
     for number, outline in enumerate(sheet.outlines):
-        largest = max(shapely.get_parts(outline), key=shapely.area)
+        visible = shapely.get_parts(shapely.intersection(outline, view))
+        largest = max(visible, key=shapely.area)
         circle = shapely.maximum_inscribed_circle(largest, tolerance=sheet.units_per_pt)
         middle = shapely.get_coordinates(circle)
         if len(middle):

@@ -126,7 +126,10 @@ async def make_world(database: Database) -> World:
             await session.flush()
             session.add_all(
                 Artifact(run_id=drawing.id, name=name, media_type="x", data=b"file")
-                for name in (f"plan-{plan_id}.pmtiles", f"plan-{plan_id}-report.html")
+                for name in (
+                    f"plan-{plan_id}.pmtiles",
+                    *(f"plan-{plan_id}-report.{form}" for form in ("html", "pdf", "png")),
+                )
             )
         fences = [
             Geofence(name=name, geom=AREA.format(4326), kind="catchment", model=MODEL)

@@ -133,7 +133,7 @@ async def test_until_it_is_made_there_is_none_and_the_answer_says_how(
     assert again.status_code == 409
     assert done.status_code == 200
     assert known.status_code == 304
-    assert (await client.get(f"/v1/plans/{plan_id}/report.svg")).status_code == 422
+    assert (await client.get(f"/v1/plans/{plan_id}/report.svg")).status_code == 404
     assert (await client.get("/v1/plans/77/report.pdf")).status_code == 404
     assert (await client.post("/v1/plans/77:report")).status_code == 404
 

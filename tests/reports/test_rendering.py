@@ -20,6 +20,7 @@ from app.reports import (
     Report,
     Section,
     Table,
+    details_of,
     draw_map,
     fonts,
     render_html,
@@ -204,6 +205,20 @@ def test_labels_never_touch_and_each_is_there_or_named(n: int) -> None:
         assert not any(box.overlaps(other) for other in boxes[:place])
     if n <= 8:
         assert missing == []
+
+
+def test_a_crowded_place_gets_a_map_of_its_own() -> None:
+    crowd = squares(30, 113.0, 30.0, 0.01)
+    around = Area("FAR", 0, shapely.box(115.0, 30.0, 118.0, 33.0), (116.0, 31.0))
+    picture = MapPicture("", "", (*crowd, around))
+
+    detail, *_ = details_of(picture)
+    left = draw_map(Figure(figsize=(7, 6)).add_axes((0, 0, 1, 1)), detail)
+    before = draw_map(Figure(figsize=(7, 6)).add_axes((0, 0, 1, 1)), picture)
+
+    assert "FAR" not in detail.focus
+    assert len(left) < len(before) / 3
+    assert details_of(MapPicture("", "", squares(2))) == ()
 
 
 def test_a_label_leaves_its_place_before_it_gives_up() -> None:
