@@ -34,7 +34,7 @@ def details_of(picture: MapPicture) -> tuple[MapPicture, ...]:
     return tuple(
         replace(
             picture,
-            title=f"Detail {number}",
+            title=f"Territories in detail, {number}",
             alt=f"Detail of the map: {', '.join(focus)} and what is around them.",
             focus=focus,
         )

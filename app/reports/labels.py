@@ -39,6 +39,7 @@ def place_labels(
     places: NDArray[np.float64],
     view: tuple[float, float, float, float],
     units_per_pt: float,
+    reserved: Sequence[BaseGeometry] = (),
 ) -> tuple[list[Label], list[str]]:
     """Return the labels that have room, and the codes that have none.
 
@@ -55,9 +56,11 @@ def place_labels(
         West, south, east, north of the map, which labels do not leave.
     units_per_pt
         Units of the map that a point of type covers.
+    reserved
+        What labels keep off beside each other.
     """
     placed: list[Label] = []
-    taken: list[BaseGeometry] = []
+    taken = list(reserved)
     missing: list[str] = []
     frame = shapely.box(*view)
     for number in np.argsort(shapely.area(list(outlines)), kind="stable").tolist():

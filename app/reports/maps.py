@@ -23,6 +23,10 @@ BORDER = 0.04
 POINTS_PER_INCH = 72
 # Corners below this part of a point are not seen.
 UNSEEN_PT = 0.35
+# Of the width of the whole map.
+LEAST_DETAIL = 0.12
+# Where scale and sources stand: parts of the map from its lower left, and from its lower right.
+SCALE_PART, SOURCES_PART = (0.32, 0.065), (0.16, 0.03)
 METRES_PER_DEGREE = 111_000
 FARTHEST_DEG = 120.0
 HALO = [effects.withStroke(linewidth=1.6, foreground="white")]
@@ -59,7 +63,7 @@ def draw_map(axes: Axes, picture: MapPicture) -> list[str]:
     _add(axes, sheet.outlines, ["none"], LINE, 0.6)
     placed, missing = place_labels(
         [area.code for area in sheet.areas], sheet.outlines, _label_points(sheet),
-        sheet.view, sheet.units_per_pt,
+        sheet.view, sheet.units_per_pt, _reserved(sheet),
     )  # fmt: skip
     for label in placed:
         _write(axes, label)
@@ -79,6 +83,10 @@ def _sheet(axes: Axes, picture: MapPicture) -> _Sheet:
     west, south, east, north = shapely.total_bounds(shown)
     width_in, height_in = _inches(axes)
     width, height = (east - west) * (1 + 2 * BORDER), (north - south) * (1 + 2 * BORDER)
+    if picture.focus:
+        # Nearer than this one would not know where it is.
+        whole = shapely.total_bounds(plain)
+        width = max(width, LEAST_DETAIL * (whole[2] - whole[0]))
     # As much ground around as fills the axes.
     scale = max(width / width_in, height / height_in, 1.0)
     x, y = (west + east) / 2, (south + north) / 2
@@ -170,6 +178,15 @@ def _label_points(sheet: _Sheet) -> Floats:
         if len(middle):
             said[number] = middle[0]
     return said
+
+
+def _reserved(sheet: _Sheet) -> list[BaseGeometry]:
+    west, south, east, north = sheet.view
+    width, height = east - west, north - south
+    return [
+        shapely.box(west, south, west + SCALE_PART[0] * width, south + SCALE_PART[1] * height),
+        shapely.box(east - SOURCES_PART[0] * width, south, east, south + SOURCES_PART[1] * height),
+    ]
 
 
 def _write(axes: Axes, label: Label) -> None:

@@ -22,6 +22,8 @@ PLAIN: Any = {
     "pdf.fonttype": 42,
     "axes.unicode_minus": True,
     "text.usetex": False,
+    # Letters as wide on a picture as they are measured.
+    "text.hinting": "no_hinting",
 }
 
 
@@ -60,10 +62,7 @@ def draw_picture(
                  height / whole_height)
             )  # fmt: skip
             missing = draw_map(axes, picture)
-            if not missing:
-                return []
-            return [f"{len(missing)} codes have no room at this scale: {', '.join(missing[:12])}"
-                    f"{', …' if len(missing) > 12 else ''}."]  # fmt: skip
+            return [_without_room(missing)] if missing else []
         # Room for the numbers and names beside the chart.
         axes = figure.add_axes(
             ((left + 0.45) / whole_width, (bottom + 0.35) / whole_height,
@@ -71,3 +70,10 @@ def draw_picture(
         )  # fmt: skip
         draw_bars(axes, picture)
     return []
+
+
+def _without_room(codes: list[str]) -> str:
+    named = ", ".join(codes[:CODES_NAMED]) + (", …" if len(codes) > CODES_NAMED else "")
+    if len(codes) == 1:
+        return f"The code {named} has no room at this scale."
+    return f"{len(codes)} codes have no room at this scale: {named}"
