@@ -49,6 +49,8 @@ from app.plans.diff_endpoints import routes as diffs
 from app.plans.endpoints import routes as plans
 from app.plans.front_endpoints import routes as fronts
 from app.plans.rebalance_endpoints import routes as rebalances
+from app.plans.report_endpoints import routes as plan_reports
+from app.plans.verify_endpoints import routes as verifications
 from app.reps.endpoints import routes as reps
 from app.schedules.endpoints import routes as schedules
 from app.search.endpoints import routes as search
@@ -98,6 +100,8 @@ SUBJECTS = (
     fronts,
     rebalances,
     schedules,
+    verifications,
+    plan_reports,
     geofences,
     many_geofences,
     ogc,

@@ -25,6 +25,8 @@ from app.jobs.sweeping import Watch, sweep
 from app.plans.front_job import run_front
 from app.plans.job import run_design
 from app.plans.rebalance_job import run_rebalance
+from app.plans.report_job import run_report
+from app.plans.verify_job import run_verify
 from app.schedules.firing import fire_due
 from app.schedules.nightly import run_nightly
 from app.settings import Settings
@@ -39,6 +41,8 @@ HANDLERS: dict[str, Handler] = {
     "nightly": run_nightly,
     "pmtiles": run_pmtiles,
     "rebalance": run_rebalance,
+    "report": run_report,
+    "verify": run_verify,
 }
 GRACEFUL_STOP_S = 20.0
 LAST_WORDS_S = 5.0

@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from app.cli.session import AT_TERMINAL, console, print_json, with_database
+from app.cli.verify import verify
 from app.db.scope import EVERYTHING
 from app.db.session import Database
 from app.errors import NotFound
@@ -19,8 +20,15 @@ LayerName = Annotated[str, typer.Option("--layer", help="Name of the layer")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 
 
-def list_plans(layer: LayerName = "all", as_json: AsJson = False) -> None:
-    """List the plans of a layer, newest first."""
+commands = typer.Typer(invoke_without_command=True)
+commands.command()(verify)
+
+
+@commands.callback()
+def list_plans(context: typer.Context, layer: LayerName = "all", as_json: AsJson = False) -> None:
+    """List the plans of a layer, newest first; or verify one."""
+    if context.invoked_subcommand is not None:
+        return
 
     async def action(settings: Settings, database: Database) -> list[Any]:
         async with database.reading() as session:

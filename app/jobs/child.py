@@ -127,9 +127,13 @@ def _reason(folder: Path, code: int, watch: asyncio.Task[None]) -> ServiceError:
 
 def _environment(context: RunContext) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BAILIWICK_")}
-    cache = context.settings.home.absolute() / "numba-cache"
+    home = context.settings.home.absolute()
+    caches = {
+        "NUMBA_CACHE_DIR": str(home / "numba-cache"),
+        "MPLCONFIGDIR": str(home / "matplotlib-cache"),
+    }
     # One core per child: two children share two cores better than four threads do.
-    return {**kept, "NUMBA_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1", "PYTHONPATH": _root()}
+    return {**kept, **caches, "OMP_NUM_THREADS": "1", "PYTHONPATH": _root()}
 
 
 def _root() -> str:

@@ -1,4 +1,4 @@
-"""What runs leave in the database: the bytes of uploads, signs of life, reports of refused rows."""
+"""What runs leave in the database: bytes of uploads, signs of life, refused rows, old inputs."""
 
 from sqlalchemy import CursorResult, text
 
@@ -29,6 +29,12 @@ OLD_ERRORS = text("""
     WHERE kind = 'import' AND finished_at < now() - make_interval(secs => :age_s)
         AND error -> 'errors' <> '[]'
 """)
+# A plan that is being stored has written to the row of its input.
+UNUSED_INPUTS = text("""
+    DELETE FROM plan_input
+    WHERE used_at < now() - interval '1 hour'
+        AND NOT EXISTS (SELECT FROM plan_source WHERE input_sha256 = plan_input.sha256)
+""")
 SECONDS_PER_DAY = 86_400
 
 
@@ -53,3 +59,10 @@ async def forget_reports(session: WriteSession, older_than_days: float) -> int:
         assert isinstance(done, CursorResult)
         n_removed += int(done.rowcount)
     return n_removed
+
+
+async def forget_inputs(session: WriteSession) -> int:
+    """Remove the customers that plans were made from of which none is left; return how many."""
+    done = await session.execute(UNUSED_INPUTS)
+    assert isinstance(done, CursorResult)
+    return int(done.rowcount)

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CERTIFICATE_FILE = "certificate.json.gz"
+# The units of a design, where they are those of another plan.
+GIVEN_CELLS_FILE = "given_cells.npy"
 
 
 def input_digest(cells12: NDArray[np.uint64], activity: NDArray[np.float64]) -> str:

@@ -16,6 +16,7 @@ from app.plans.front_store import ladder, plan_in_force, request_of, store_front
 from app.plans.job import make_manifest, read_demand, write_input
 from app.plans.lookups import resolve
 from app.plans.repository import load_alignment
+from app.plans.snapshot import Given, make_source
 
 
 async def run_front(context: RunContext) -> None:
@@ -46,11 +47,13 @@ async def run_front(context: RunContext) -> None:
         (folder / "front.json").write_bytes(orjson.dumps(facts))
         await run_child(context, "app.plans.front", folder, 0.05, 0.95)
         context.report("storing", 0.95)
+        with np.load(folder / "plan.npz") as file:
+            source = await make_source(demand, Given(resolved, file["cells"]))
+        manifest = make_manifest(request, demand, resolved)
+        incumbent_id = None if incumbent is None else incumbent.id
         async with context.writing() as session:
             plan = await session.get_one(Plan, plan_id)
-            manifest = make_manifest(request, demand, resolved)
-            incumbent_id = None if incumbent is None else incumbent.id
-            await store_front(session, folder, plan, incumbent_id, manifest, context.run_id)
+            await store_front(session, folder, plan, incumbent_id, manifest, context.run_id, source)
             result = {"plan_id": plan_id, "href": f"/v1/plans/{plan_id}/front"}
             await context.succeed(session, result)
 

@@ -15,6 +15,7 @@ from app.jobs.queue import enqueue
 from app.plans.front_schemas import FrontPoint, FrontView
 from app.plans.repository import state
 from app.plans.request import PlanRequest
+from app.plans.snapshot import Source
 from app.plans.store import Origin, store_plan
 
 KIND = "front"
@@ -97,6 +98,7 @@ async def store_front(
     incumbent_id: int | None,
     manifest: dict[str, Any],
     run_id: int,
+    source: Source,
 ) -> None:
     """Replace the front of a plan; members of the old one that nobody has touched go."""
     document = orjson.loads((folder / "points.json").read_bytes())
@@ -113,7 +115,9 @@ async def store_front(
             request = _member_request(plan, point["tolerance"])
             facts = {**manifest, "parameters": request, "front": {"plan_id": plan.id}}
             origin = Origin("front", plan.id)
-            member_id = await store_plan(session, folder / name, request, facts, None, origin)
+            member_id = await store_plan(
+                session, folder / name, request, facts, None, origin, source=source
+            )
         await session.execute(
             insert(PlanFrontPoint).values(
                 plan_id=plan.id, position=position, member_plan_id=member_id,

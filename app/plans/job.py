@@ -1,13 +1,11 @@
 """The design run: read customers, solve in a child, store a draft plan."""
 
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 from sqlalchemy import text
 
 from app import __version__
@@ -17,9 +15,10 @@ from app.errors import InvalidInput, NotFound
 from app.jobs.child import run_child
 from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext
-from app.plans.digest import input_digest
+from app.plans.demand import Demand
 from app.plans.lookups import resolve
 from app.plans.request import PlanRequest
+from app.plans.snapshot import Given, make_source
 from app.plans.store import store_plan
 
 ACTIVITY = text("""
@@ -42,19 +41,6 @@ WITHOUT_NAMED = text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """Cells with customers (n,) and their activity (n, 4), as `app.plans.solve` reads them."""
-
-    cells12: NDArray[np.uint64]
-    activity: NDArray[np.float64]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the input, for the manifest."""
-        return input_digest(self.cells12, self.activity)
-
-
 async def run_design(context: RunContext) -> None:
     """Design a plan and store it as a draft."""
     request = context.parameters
@@ -67,9 +53,12 @@ async def run_design(context: RunContext) -> None:
         write_input(folder, {**request, "resolved": resolved}, demand)
         await run_child(context, "app.plans.solve", folder, 0.05, 0.95)
         context.report("storing", 0.95)
+        source = await make_source(demand, Given(resolved))
+        manifest = make_manifest(request, demand, resolved)
         async with context.writing() as session:
-            manifest = make_manifest(request, demand, resolved)
-            plan_id = await store_plan(session, folder, request, manifest, context.run_id)
+            plan_id = await store_plan(
+                session, folder, request, manifest, context.run_id, source=source
+            )
             await context.succeed(session, {"plan_id": plan_id, "href": f"/v1/plans/{plan_id}"})
 
 
@@ -117,7 +106,7 @@ def make_manifest(
         "libraries": {name: version(name) for name in libraries},
         "parameters": request,
         "seed": request["seed"],
-        # As they were then; what is locked stands in the plan it was taken from.
+        # As they were then; what was locked is kept beside the input.
         "reps": resolved["reps"],
         "input": {
             "sha256": demand.digest,

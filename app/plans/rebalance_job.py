@@ -1,8 +1,8 @@
 """The rebalance run: a plan and the customers of today in, and a draft out where one is better."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from app.errors import Conflict, InvalidInput, NotFound
 from app.jobs.child import run_child
 from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext
-from app.plans.job import Demand, make_manifest, read_demand, write_input
+from app.plans.demand import Demand
+from app.plans.job import make_manifest, read_demand
 from app.plans.lookups import resolve
+from app.plans.rebalance_folder import write_folder
 from app.plans.rebalance_reading import (
     Chosen,
     KnownPlan,
@@ -30,6 +32,7 @@ from app.plans.rebalance_reading import (
 )
 from app.plans.rebalance_request import RebalanceRequest
 from app.plans.request import MEASURES, PlanRequest
+from app.plans.snapshot import Given, Source, make_source
 from app.plans.store import Origin, store_plan
 
 CHILD = "app.plans.rebalance"
@@ -56,6 +59,37 @@ class Inputs:
     movable: Demand
     named: list[list[float]]
     seed: int
+
+    def given(self) -> dict[str, Any]:
+        """Return all that the child is given but customers and what was looked up, for JSON."""
+        movable = None
+        if self.movable is not self.demand:
+            cells12, activity = self.movable.cells12.tolist(), self.movable.activity.tolist()
+            movable = {"cells12": cells12, "activity": activity}
+        known = self.known
+        return {
+            "document": self.document,
+            "plan": {"cells": known.cells.tolist(), "ordinals": known.ordinals.tolist()},
+            "chosen": {name: part.tolist() for name, part in self.chosen.arrays().items()},
+            "movable": movable,
+            "wanted": {
+                "request": self.request.model_dump(mode="json"),
+                "codes": known.codes,
+                "names": known.names,
+                "colours": known.colours,
+                "named": self.named,
+                "digest": self.demand.digest,
+                "seed": self.seed,
+            },
+        }
+
+    async def source(self) -> Source:
+        """Return all of it, packed to be stored with a plan."""
+        return await make_source(self.demand, Given(self.resolved, rebalance=self.given()))
+
+    def write(self, folder: Path) -> None:
+        """Write what the child reads."""
+        write_folder(folder, self.given(), self.resolved, self.demand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +119,12 @@ async def run_rebalance(context: RunContext) -> None:
     async with context.database.reading() as session:
         inputs = await read_inputs(session, plan_id, request)
     async with work_folder() as folder:
-        write_folder(folder, inputs)
+        await asyncio.to_thread(inputs.write, folder)
         await run_child(context, CHILD, folder, 0.05, 0.95)
+        source = await inputs.source()
         context.report("storing", 0.95)
         async with context.writing() as session:
-            outcome = await store_outcome(session, folder, inputs, context.run_id)
+            outcome = await store_outcome(session, folder, inputs, source, context.run_id)
             await context.succeed(session, outcome.document())
 
 
@@ -143,27 +178,8 @@ async def read_inputs(session: AnySession, plan_id: int, request: RebalanceReque
     )
 
 
-def write_folder(folder: Path, inputs: Inputs) -> None:
-    """Write what the child reads."""
-    write_input(folder, {**inputs.document, "resolved": inputs.resolved}, inputs.movable)
-    known = inputs.known
-    np.savez(folder / "plan.npz", cells=known.cells, ordinals=known.ordinals)
-    arrays: dict[str, Any] = inputs.chosen.arrays()
-    np.savez_compressed(folder / "chosen.npz", **arrays)
-    wanted = {
-        "request": inputs.request.model_dump(mode="json"),
-        "codes": known.codes,
-        "names": known.names,
-        "colours": known.colours,
-        "named": inputs.named,
-        "digest": inputs.demand.digest,
-        "seed": inputs.seed,
-    }
-    (folder / "rebalance.json").write_bytes(orjson.dumps(wanted))
-
-
 async def store_outcome(
-    session: WriteSession, folder: Path, inputs: Inputs, run_id: int | None
+    session: WriteSession, folder: Path, inputs: Inputs, source: Source, run_id: int | None
 ) -> Outcome:
     """Store what the child found, and the plan where one is to follow.
 
@@ -179,29 +195,29 @@ async def store_outcome(
     found = orjson.loads((folder / "outcome.json").read_bytes())
     new_plan_id = None
     if found["has_plan"]:
-        new_plan_id = await _store_plan(session, folder, inputs, run_id)
+        new_plan_id = await _store_plan(session, folder, inputs, source, run_id)
     statement = insert(Rebalance).values(
         run_id=run_id,
         plan_id=inputs.plan_id,
         new_plan_id=new_plan_id,
         request=inputs.request.model_dump(mode="json"),
         outcome=found,
-        inputs=_packed(inputs),
     )
     number = (await session.execute(statement.returning(Rebalance.id))).scalar_one()
     return Outcome(number, new_plan_id, found["code"], found["reason"])
 
 
 async def _store_plan(
-    session: WriteSession, folder: Path, inputs: Inputs, run_id: int | None
+    session: WriteSession, folder: Path, inputs: Inputs, source: Source, run_id: int | None
 ) -> int:
     parameters = {
         **inputs.parameters,
         "layer_id": inputs.layer_id,
         "name": inputs.request.name or f"Rebalanced from plan {inputs.plan_id}",
+        "seed": inputs.seed,
     }
     manifest = {
-        **make_manifest({**parameters, "seed": inputs.seed}, inputs.demand, inputs.resolved),
+        **make_manifest(parameters, inputs.demand, inputs.resolved),
         "rebalance": {
             "plan_id": inputs.plan_id,
             "alignment_sha256": inputs.alignment_sha256,
@@ -209,7 +225,7 @@ async def _store_plan(
         },
     }
     origin = Origin("rebalance", inputs.plan_id)
-    plan_id = await store_plan(session, folder, parameters, manifest, run_id, origin)
+    plan_id = await store_plan(session, folder, parameters, manifest, run_id, origin, source=source)
     moves = orjson.loads((folder / "moves.json").read_bytes())
     rows = [
         {
@@ -228,16 +244,3 @@ async def _store_plan(
 async def _digest(session: AnySession, plan_id: int) -> str:
     data = await session.scalar(select(Plan.alignment).where(Plan.id == plan_id))
     return hashlib.sha256(data or b"").hexdigest()
-
-
-def _packed(inputs: Inputs) -> bytes:
-    """Return what is neither the plan's nor the customers', to do it again."""
-    file = BytesIO()
-    document = orjson.dumps(
-        {"document": inputs.document, "resolved": inputs.resolved, "seed": inputs.seed}
-    )
-    arrays: dict[str, Any] = inputs.chosen.arrays()
-    np.savez_compressed(
-        file, **arrays, named=np.array(inputs.named), document=np.frombuffer(document, np.uint8)
-    )
-    return file.getvalue()

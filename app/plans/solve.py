@@ -1,8 +1,8 @@
 """The heavy part of a design, run in a child process: customers per cell in, a plan out.
 
-Reads from its folder `cells12.npy`, `activity.npy` (n, 4: work, customers, potential, revenue) and
-`request.json`; writes `cells.npy`, `alignment.npy`, `outlines.npz`, `plan.json` and
-`certificate.json.gz`.
+Reads from its folder `cells12.npy`, `activity.npy` (n, 4: work, customers, potential, revenue),
+`request.json` and, where the units are those of another plan, `given_cells.npy`; writes
+`cells.npy`, `alignment.npy`, `outlines.npz`, `plan.json` and `certificate.json.gz`.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import orjson
 from app.errors import Fault, InvalidInput
 from app.jobs.child_main import report
 from app.plans.certificate import write_certificate
-from app.plans.digest import input_digest
+from app.plans.digest import GIVEN_CELLS_FILE, input_digest
 from app.plans.drawing import are_apart, draw, reading_order
 from app.plans.scores import score_plan, score_territories
 from app.plans.task import Task, build_task, pointing
@@ -32,7 +32,8 @@ def main(folder: Path) -> None:
     activity = np.load(folder / "activity.npy")
     try:
         report("choosing cells", 0.0)
-        task = build_task(request, cells12, activity)
+        given = folder / GIVEN_CELLS_FILE
+        task = build_task(request, cells12, activity, np.load(given) if given.exists() else None)
         result = solve(task)
         report("drawing outlines", 0.9)
         write_plan(folder, task, result, input_digest(cells12, activity))

@@ -12,6 +12,8 @@ from app.db.alignment import pack
 from app.db.session import WriteSession
 from app.db.tables import Plan
 from app.plans.certificate_store import store_certificate
+from app.plans.snapshot import Source
+from app.plans.source_store import store_source
 
 # Web Mercator ends at 85.06°; beyond it the transformation goes to infinity.
 INSERT_TERRITORY = text("""
@@ -30,6 +32,8 @@ INSERT_TERRITORY = text("""
             ELSE ST_Multi(ST_Intersection(overview, world)) END, 3857)
     FROM drawn
 """)
+
+SCORED = ("n_cells", "components", "activity", "target", "imbalance", "radius_km", "bbox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,13 @@ async def store_plan(
     manifest: dict[str, Any],
     run_id: int | None,
     origin: Origin = DESIGN,
+    *,
+    source: Source,
 ) -> int:
-    """Insert the plan, its territories and its certificate; return the plan's id."""
+    """Insert the plan, its territories, its certificate and its input; return the plan's id."""
     document = orjson.loads((folder / "plan.json").read_bytes())
     cells, ordinals = np.load(folder / "cells.npy"), np.load(folder / "alignment.npy")
     territories = document["territories"]
-    bbox = _bbox([territory["bbox"] for territory in territories])
     statement = insert(Plan).values(
         layer_id=request["layer_id"],
         run_id=run_id,
@@ -67,7 +72,7 @@ async def store_plan(
         n_territories=len(territories),
         n_cells=len(cells),
         alignment=pack(cells, ordinals),
-        scores={**document["scores"], "bbox": bbox},
+        scores=scores_of_plan(document),
         violations=document["violations"],
         components=document["components"],
         manifest=manifest,
@@ -75,7 +80,19 @@ async def store_plan(
     plan_id = (await session.execute(statement.returning(Plan.id))).scalar_one()
     await session.execute(INSERT_TERRITORY, _rows(plan_id, folder, territories))
     await store_certificate(session, plan_id, folder)
+    await store_source(session, plan_id, source)
     return plan_id
+
+
+def scores_of_plan(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what is stored as the scores of a plan, from what the child wrote of it."""
+    boxes = [territory["bbox"] for territory in document["territories"]]
+    return {**document["scores"], "bbox": _bbox(boxes)}
+
+
+def scores_of_territory(territory: dict[str, Any]) -> dict[str, Any]:
+    """Return what is stored as the scores of a territory, from what the child wrote of it."""
+    return {name: territory[name] for name in SCORED}
 
 
 def _rows(plan_id: int, folder: Path, territories: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -84,8 +101,7 @@ def _rows(plan_id: int, folder: Path, territories: list[dict[str, Any]]) -> list
     rows = []
     for ordinal, territory in enumerate(territories):
         code = territory["code"]
-        scored = ("n_cells", "components", "activity", "target", "imbalance", "radius_km", "bbox")
-        scores = {name: territory[name] for name in scored}
+        scores = scores_of_territory(territory)
         lon, lat = territory["label_point"]
         rows.append(
             {

@@ -3,6 +3,7 @@
 Most nights nothing is out, and nothing is done: that is found from sums, without any customer.
 """
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext
 from app.plans.front_store import plan_in_force, request_of
 from app.plans.publishing import publish
-from app.plans.rebalance_job import CHILD, Outcome, read_inputs, store_outcome, write_folder
+from app.plans.rebalance_job import CHILD, Outcome, read_inputs, store_outcome
 from app.plans.rebalance_request import MoveBudget, RebalanceRequest
 from app.plans.request import MEASURES, Limits
 from app.plans.standing import Standing, measure_standing
@@ -70,11 +71,12 @@ async def run_nightly(context: RunContext) -> None:
         inputs = await read_inputs(session, night.plan_id, night.request)
     async with work_folder() as folder:
         with night.step("rebalance"):
-            write_folder(folder, inputs)
+            await asyncio.to_thread(inputs.write, folder)
             await run_child(context, CHILD, folder, 0.1, 0.9)
+            source = await inputs.source()
         context.report("storing", 0.9)
         async with context.writing() as session:
-            outcome = await store_outcome(session, folder, inputs, context.run_id)
+            outcome = await store_outcome(session, folder, inputs, source, context.run_id)
             decision = await _decide(context, session, night, outcome)
             await _end(context, session, night, decision, outcome)
 

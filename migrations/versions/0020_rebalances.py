@@ -23,7 +23,6 @@ def upgrade() -> None:
         sa.Column("new_plan_id", sa.BigInteger()),
         sa.Column("request", JSONB(), nullable=False),
         sa.Column("outcome", JSONB(), nullable=False),
-        sa.Column("inputs", sa.LargeBinary(), nullable=False),
         sa.Column(
             "created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False
         ),
@@ -41,7 +40,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_rebalance_plan_id", "rebalance", ["plan_id", "id"])
     op.create_index("ix_rebalance_new_plan_id", "rebalance", ["new_plan_id"])
-    op.execute("ALTER TABLE rebalance ALTER inputs SET STORAGE EXTERNAL")
     op.create_table(
         "plan_move",
         sa.Column("plan_id", sa.BigInteger(), autoincrement=False, nullable=False),

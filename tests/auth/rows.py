@@ -148,6 +148,12 @@ MATRIX: dict[str, Row] = {
     "list_moved_customers": Row(
         DETAIL, "/v1/plans/{plan_id}/moves/{position}/customers", unseen=True
     ),
+    "verify_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:verify", 202),
+    "make_plan_report": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:report", 202),
+    # It names reps and tells of few customers.
+    "get_plan_report_html": Row(PLANNERS, "/v1/plans/{plan_id}/report.html"),
+    "get_plan_report_pdf": Row(PLANNERS, "/v1/plans/{plan_id}/report.pdf"),
+    "get_plan_report_png": Row(PLANNERS, "/v1/plans/{plan_id}/report.png"),
     # One's own plan is in force already, and nothing is still to begin.
     "publish_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:publish", 201, 409),
     "withdraw_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:withdraw", 204, 409),

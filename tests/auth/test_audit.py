@@ -167,6 +167,8 @@ NOT_AUDITED = {
     "plan_front_point": "made by a run",
     "plan_move": "made by a run",
     "rebalance": "made by a run",
+    "plan_input": "sums of customers, kept with the plans made from them",
+    "plan_source": "made with its plan",
     "run_event": "what a run told: a log of its own",
     "schedule_night": "what a run made of a schedule",
     "set_aside_index": "indexes while an import goes on",

@@ -132,9 +132,11 @@ async def make_world(database: Database) -> World:
             )  # fmt: skip
             session.add(drawing)
             await session.flush()
-            session.add(
-                Artifact(
-                    run_id=drawing.id, name=f"plan-{plan_id}.pmtiles", media_type="x", data=b"tiles"
+            session.add_all(
+                Artifact(run_id=drawing.id, name=name, media_type="x", data=b"file")
+                for name in (
+                    f"plan-{plan_id}.pmtiles",
+                    *(f"plan-{plan_id}-report.{form}" for form in ("html", "pdf", "png")),
                 )
             )
         fences = [
@@ -225,7 +227,7 @@ def _rebalance(plan_id: int) -> Rebalance:
         "n_protected_cells": 0, "n_recent_cells": 0, "n_new_cells": 0, "new_customers": 0,
         "customers_outside": 0, "wanted": {},
     }  # fmt: skip
-    return Rebalance(plan_id=plan_id, request={}, outcome=outcome, inputs=b"x")
+    return Rebalance(plan_id=plan_id, request={}, outcome=outcome)
 
 
 def _alignment() -> bytes:

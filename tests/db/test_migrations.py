@@ -75,6 +75,8 @@ LATER_ROWS = (
     """INSERT INTO plan_certificate VALUES (1, 'x', 1, 'x')""",
     """INSERT INTO plan_front (plan_id, run_id, facts) VALUES (1, 1, '{}')""",
     """INSERT INTO plan_front_point VALUES (1, 0, 1, 'plan', '{}')""",
+    """INSERT INTO plan_input (sha256, n_cells, data) VALUES ('x', 1, 'x')""",
+    """INSERT INTO plan_source VALUES (1, 'x', 'x')""",
     # Its change is written into the audit.
     """UPDATE layer SET title = title || '!'""",
     """INSERT INTO idempotency_key (caller, key, fingerprint) VALUES ('me', 'k', 'x')""",
@@ -82,7 +84,7 @@ LATER_ROWS = (
     f"""INSERT INTO geofence_cell VALUES ({CELL}, 1)""",
     """INSERT INTO heat_state (day) VALUES ('2026-01-01')""",
     f"""INSERT INTO activity_total VALUES (6, {CELL}, 1, 1, 1, 1)""",
-    """INSERT INTO rebalance (plan_id, request, outcome, inputs) VALUES (1, '{}', '{}', 'x')""",
+    """INSERT INTO rebalance (plan_id, request, outcome) VALUES (1, '{}', '{}')""",
     """INSERT INTO plan_move VALUES (1, 0, 'T01', 'T02', '{}', 1, 1, 1, 1, 'fills', 'x', '{}')""",
     """INSERT INTO schedule (layer_id, kind, name, cron, timezone)
         VALUES (1, 'rebalance', 'x', '0 2 * * *', 'UTC')""",

@@ -55,6 +55,15 @@ def test_the_certificate_of_the_first_plan_is_checked_as_shown(deployment: Deplo
     assert output.endswith("The certificate holds.\n")
 
 
+def test_the_first_plan_is_made_again_as_shown(deployment: Deployment) -> None:
+    if deployment.get("/v1/plans/1").status_code == 404:
+        run_blocks(deployment, "docs/first-steps.md")
+
+    output, *_ = run_blocks(deployment, "docs/plans.md")
+
+    assert "Plan 1 is identical to what its manifest and its input come to." in output
+
+
 def test_the_commands_for_keys_work_as_shown(deployment: Deployment) -> None:
     (output,) = run_blocks(deployment, "docs/security.md")
 

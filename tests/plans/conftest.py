@@ -18,6 +18,7 @@ from geo.cells import cells_from_points
 from tests.conftest import Drain
 
 DesignPlan = Callable[..., Awaitable[dict[str, Any]]]
+Designs = dict[bytes, dict[str, bytes]]
 
 INSERT = text("""
     INSERT INTO customer (external_id, name, geom, cell, class, segment, work_minutes, potential)
@@ -64,17 +65,23 @@ async def layer_id(client: httpx.AsyncClient) -> int:
 
 
 @pytest.fixture(scope="session")
-def designs() -> dict[bytes, dict[str, bytes]]:
+def designs() -> Designs:
     """What children left, by what they were given."""
     return {}
 
 
 @pytest.fixture
-def designed_once(designs: dict[bytes, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
+def designed_once(designs: Designs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have each plan designed once, for tests of what becomes of a plan.
 
     Equal input gives the equal plan: that is for test_design and test_determinism to show.
     """
+
+    monkeypatch.setattr("app.plans.job.run_child", once_for_each_input(designs))
+
+
+def once_for_each_input(designs: Designs) -> Callable[..., Awaitable[None]]:
+    """A `run_child` that computes what it has not computed before."""
 
     async def run_once(context: RunContext, module: str, folder: Path, *window: float) -> None:
         given = _files(folder)
@@ -85,7 +92,7 @@ def designed_once(designs: dict[bytes, dict[str, bytes]], monkeypatch: pytest.Mo
         for name, content in designs[key].items():
             (folder / name).write_bytes(content)
 
-    monkeypatch.setattr("app.plans.job.run_child", run_once)
+    return run_once
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -231,11 +231,11 @@ async def test_a_front_that_fails_while_it_is_stored_leaves_nothing(
 ) -> None:
     store, calls = front_store.store_plan, []
 
-    async def fail_at_the_second(*arguments: Any) -> int:
+    async def fail_at_the_second(*arguments: Any, **more: Any) -> int:
         calls.append(arguments)
         if len(calls) == 2:
             raise RuntimeError("the power is gone")
-        return await store(*arguments)
+        return await store(*arguments, **more)
 
     monkeypatch.setattr(front_store, "store_plan", fail_at_the_second)
     run = (await client.post(f"/v1/plans/{plan['id']}:front")).json()

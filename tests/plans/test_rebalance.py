@@ -353,3 +353,30 @@ async def test_a_wrong_request_is_refused_by_its_field(
     if pointer is not None:
         assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert (await client.get(f"/v1/plans/{plan['id']}/rebalances")).json()["items"] == []
+
+
+async def test_a_rebalanced_plan_can_be_made_again(
+    client: httpx.AsyncClient, database: Database, drain: Drain, plan: dict[str, Any], ask: Any
+) -> None:
+    async with database.writing() as session:
+        await session.execute(
+            text("""
+                INSERT INTO customer_override
+                    (layer_id, customer_id, territory_code, during, reason)
+                SELECT :layer, id, 'T02', tstzrange(now() - interval '1 day', NULL), 'key account'
+                FROM customer ORDER BY id LIMIT 10
+            """),
+            {"layer": plan["layer_id"]},
+        )
+    await drift(database)
+    found = await ask(plan["id"], seed=5, protect={"classes": ["S"]})
+    async with database.writing() as session:
+        await session.execute(text("DELETE FROM customer_override"))
+        await session.execute(text("DELETE FROM customer WHERE id % 3 = 0"))
+
+    answer = await client.post(f"/v1/plans/{found['new_plan_id']}:verify")
+    await drain()
+    run = (await client.get(answer.headers["Location"])).json()
+
+    assert run["state"] == "succeeded", run
+    assert run["result"]["identical"], run["result"]["checks"]

@@ -21,7 +21,13 @@ from app.db.tables.planning import (
     Territory,
     TerritoryOwner,
 )
-from app.db.tables.proofs import PlanCertificate, PlanFront, PlanFrontPoint
+from app.db.tables.proofs import (
+    PlanCertificate,
+    PlanFront,
+    PlanFrontPoint,
+    PlanInput,
+    PlanSource,
+)
 from app.db.tables.rebalancing import PlanMove, Rebalance
 from app.db.tables.scheduling import Schedule, ScheduleNight
 from app.db.tables.work import Artifact, ImportFault, Run, RunEvent, Upload, UploadChunk
@@ -50,7 +56,9 @@ __all__ = [
     "PlanCertificate",
     "PlanFront",
     "PlanFrontPoint",
+    "PlanInput",
     "PlanMove",
+    "PlanSource",
     "Publication",
     "Rebalance",
     "Rep",

@@ -1,4 +1,4 @@
-"""What is made of a plan after it was designed: its certificate, and the front it lies on."""
+"""What a plan was made from, and what is made of it: its certificate, the front it lies on."""
 
 from typing import Any
 
@@ -20,6 +20,34 @@ class PlanCertificate(Base):
     n_bytes: Mapped[int]
     # JSON compressed by gzip, so that the database need not try to (migration 0004).
     document: Mapped[bytes] = mapped_column(LargeBinary, deferred=True, deferred_raiseload=True)
+
+
+class PlanInput(Base):
+    """The customers that plans were made from, summed by cell: `app.plans.snapshot` packs them.
+
+    Shared by all plans with this digest; housekeeping removes it when no plan is left.
+    """
+
+    __tablename__ = "plan_input"
+
+    sha256: Mapped[str] = mapped_column(Text, primary_key=True)
+    n_cells: Mapped[int]
+    data: Mapped[bytes] = mapped_column(LargeBinary, deferred=True, deferred_raiseload=True)
+    # When a plan was last made from it.
+    used_at: Mapped[Timestamp]
+
+
+class PlanSource(Base):
+    """What a plan was made from beside its request: customers, reps, locked ground, given cells."""
+
+    __tablename__ = "plan_source"
+    __table_args__ = (Index("ix_plan_source_input_sha256", "input_sha256"),)
+
+    plan_id: Mapped[int] = mapped_column(
+        ForeignKey("plan.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    input_sha256: Mapped[str] = mapped_column(ForeignKey("plan_input.sha256"))
+    given: Mapped[bytes] = mapped_column(LargeBinary, deferred=True, deferred_raiseload=True)
 
 
 class PlanFront(Base):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,8 +28,6 @@ class Rebalance(Base):
     request: Mapped[dict[str, Any]]
     # What `app.plans.rebalance` wrote as its outcome.
     outcome: Mapped[dict[str, Any]]
-    # All that the child was given beside the customers, as NumPy writes arrays: to do it again.
-    inputs: Mapped[bytes] = mapped_column(LargeBinary, deferred=True, deferred_raiseload=True)
     created_at: Mapped[Timestamp]
 
 
