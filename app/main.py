@@ -48,6 +48,7 @@ from app.plans.certificate_endpoints import routes as certificates
 from app.plans.diff_endpoints import routes as diffs
 from app.plans.endpoints import routes as plans
 from app.plans.front_endpoints import routes as fronts
+from app.policies.endpoints import routes as policies
 from app.reps.endpoints import routes as reps
 from app.search.endpoints import routes as search
 from app.settings import Settings
@@ -97,6 +98,7 @@ SUBJECTS = (
     geofences,
     many_geofences,
     ogc,
+    policies,
     reps,
     runs,
     api_keys,

@@ -21,6 +21,7 @@ from app.db.tables.planning import (
     Territory,
     TerritoryOwner,
 )
+from app.db.tables.policy import Policy, PolicyFiring, PolicyVersion
 from app.db.tables.proofs import PlanCertificate, PlanFront, PlanFrontPoint
 from app.db.tables.work import Artifact, ImportFault, Run, RunEvent, Upload, UploadChunk
 
@@ -48,6 +49,9 @@ __all__ = [
     "PlanCertificate",
     "PlanFront",
     "PlanFrontPoint",
+    "Policy",
+    "PolicyFiring",
+    "PolicyVersion",
     "Publication",
     "Rep",
     "Run",
