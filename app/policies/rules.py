@@ -169,7 +169,7 @@ def _apart(given: EfficiencyGap, facts: Facts) -> Found:
     outputs = [_outputs(facts, nth) for nth in (0, 1)]
     if not outputs[1]:
         return {}
-    middles = [median(output.values()) for output in outputs]
+    middles = [median(map(_exact, output.values())) for output in outputs]
     names = [quarter_name(quarter) for quarter in facts.quarters]
     found: Found = {}
     for code in outputs[1]:
@@ -177,10 +177,10 @@ def _apart(given: EfficiencyGap, facts: Facts) -> Found:
         sides = [_side(*pair, given.gap) for pair in zip(mine, middles, strict=True)]
         if sides[0] == 0 or sides[0] != sides[1]:
             continue
-        gaps = [output / middle - 1 for output, middle in zip(mine, middles, strict=True)]
+        gaps = [output / float(middle) - 1 for output, middle in zip(mine, middles, strict=True)]
         evidence = {
             "quarters": names, "output_per_head": [_rounded(value) for value in mine],
-            "median": [_rounded(value) for value in middles],
+            "median": [_rounded(float(value)) for value in middles],
             "gap": [_rounded(gap) for gap in gaps], "threshold": given.gap, "on": str(facts.on),
         }  # fmt: skip
         word = "more" if sides[1] > 0 else "less"
@@ -209,7 +209,7 @@ def _outputs(facts: Facts, quarter: int) -> dict[str, float]:
     }
 
 
-def _side(value: float, middle: float, share: float) -> int:
+def _side(value: float, middle: float | Fraction, share: float) -> int:
     """Return on which side of the middle a value is, 0 unless apart by more than a share."""
     apart = _exact(value) - _exact(middle)
     # Nothing is a share of a median of nothing.
@@ -273,7 +273,7 @@ CHECKS: dict[Kind, Callable[[Any, Facts], Found]] = {
 }
 
 
-def _exact(number: float) -> Fraction:
+def _exact(number: float | Fraction) -> Fraction:
     return Fraction(str(number))
 
 
