@@ -55,10 +55,11 @@ def evaluate(layer: LayerName = "all", as_json: AsJson = False) -> None:
 
     async def action(settings: Settings, database: Database) -> EvaluationView:
         today, zone = local_date(settings.work), settings.work.time_zone
+        async with database.reading() as reader:
+            found = known(await find_layer(reader, layer), layer)
+            seen, outcome = await service.look(reader, found.id, today, zone)
         async with database.writing(AT_TERMINAL) as session:
-            found = known(await find_layer(session, layer), layer)
-            async with database.reading_aside() as reader:
-                return await service.evaluate_now(session, reader, found.id, today, zone)
+            return await service.remember(session, found.id, seen, outcome)
 
     found = with_database(action)
     if as_json:

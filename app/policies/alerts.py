@@ -141,12 +141,17 @@ async def keep(
 ) -> Changed:
     """Store what fires and does not last already, and resolve what no longer holds.
 
-    What nobody can tell now stays as it is. The layer is locked by the caller: two evaluations at
-    once would fire twice.
+    What nobody can tell now stays as it is. The layer is locked by the caller, `rules` are those
+    that count now: of a version that the outcome is not about nothing is known either.
     """
-    found = {(f.rule.policy_id, f.territory_code): f for f in outcome.findings}
-    unknown = {item.rule.policy_id for item in outcome.unknown}
+    found = {
+        (finding.rule.policy_id, finding.territory_code): finding
+        for finding in outcome.findings
+        if finding.rule in rules
+    }
     counted = {rule.policy_id for rule in rules}
+    unknown = {item.rule.policy_id for item in outcome.unknown}
+    unknown |= {rule.policy_id for rule in rules if rule not in outcome.rules}
     lasting = await session.execute(
         select(PolicyFiring.id, PolicyFiring.policy_id, PolicyFiring.territory_code).where(
             PolicyFiring.layer_id == layer_id, PolicyFiring.state != "resolved"

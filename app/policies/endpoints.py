@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query, Response
 
 from app.activity import local_date
-from app.auth import Anyone, Planner, Reading, Writing
+from app.auth import Anyone, LateWriting, Planner, Reading, Writing
 from app.auth.caller import Caller
 from app.http.admission import HEAVY
 from app.http.dependencies import AppDatabase, AppSettings
@@ -67,7 +67,7 @@ async def list_policies(
 @routes.post("/policies:evaluate", openapi_extra=HEAVY)
 async def evaluate_policies(
     body: EvaluationRequest,
-    session: Writing,
+    start: LateWriting,
     database: AppDatabase,
     settings: AppSettings,
     caller: Planner,
@@ -78,10 +78,11 @@ async def evaluate_policies(
     resolves anything.
     """
     today = local_date(settings.work)
-    async with database.reading_aside() as reader:
-        return await service.evaluate_now(
-            session, reader, body.layer_id, today, settings.work.time_zone
-        )
+    # One connection at a time: nothing waits for a transaction that waits for facts.
+    async with database.reading() as reader:
+        seen, outcome = await service.look(reader, body.layer_id, today, settings.work.time_zone)
+    session = await start(body.model_dump_json().encode())
+    return await service.remember(session, body.layer_id, seen, outcome)
 
 
 @routes.get("/policies/{policy_id:int}", response_model=PolicyView)

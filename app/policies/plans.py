@@ -8,21 +8,36 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import BigInteger, Double, Integer, and_, cast, func, select, text, true
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    Integer,
+    Text,
+    and_,
+    cast,
+    func,
+    literal_column,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
 from app.db.alignment import Cells, unpack
-from app.db.heat_sums import COARSEST, FINEST
+from app.db.heat_sums import COARSEST, FINEST, packing
+from app.db.heat_sums import unpack as unpack_sums
 from app.db.membership import layer_accepts
 from app.db.piece_sums import Kinds, read_piece_sums
 from app.db.prepared import Prepared, left_open, written
 from app.db.session import AnySession, rows
-from app.db.spatial import open_spans
+from app.db.spatial import cell_parent, open_spans
 from app.db.tables import Customer, CustomerOverride, HeatState, Layer, Plan, Publication, Territory
 from app.policies.ground import Floats, Ground, ground_of, shared_cells
 from app.policies.rules import Owner
 from geo.cell_sets import owners_of
-from geo.cells import CellArray, descendant_range, resolutions
+from geo.cells import CUSTOMER_RESOLUTION, CellArray, descendant_range, resolutions
 
 OWNERS = text("""
     -- The territories of a plan that have no parts, with who owned each at an instant, else since
@@ -39,13 +54,15 @@ OWNERS = text("""
         AND NOT EXISTS (SELECT FROM territory AS part WHERE part.parent_id = territory.id)
     ORDER BY territory.code
 """)
+# Given as a value: what is accepted becomes a part of the statement, and is not asked row by row.
+ACCEPTS = cast(left_open("accepts", Text()), JSONB)
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """Which customers a layer is about, as far as sums by class and segment can tell."""
 
-    layer_id: int
+    document: str
     classes: Kinds
     segments: Kinds
     is_by_kind: bool
@@ -58,7 +75,8 @@ class Accepted:
             accepted = layer.customer_filter.get(name)
             kinds.append(None if accepted is None else tuple(accepted))
         is_by_kind = layer.customer_filter.keys() <= {"class", "segment"}
-        return cls(layer.id, kinds[0], kinds[1], is_by_kind)
+        document = orjson.dumps(layer.customer_filter).decode()
+        return cls(document, kinds[0], kinds[1], is_by_kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +125,7 @@ async def read_plan(session: AnySession, accepted: Accepted, plan_id: int) -> Pl
         customers, work = await _from_sums(session, accepted, cells)
         within, _ = await _from_sums(session, accepted, shared)
     else:
-        customers, work = await _from_customers(session, accepted, cells)
+        customers, work = await _from_everyone(session, accepted, cells)
         # Of these no snapshot tells.
         within = np.zeros(len(shared))
     ground = await asyncio.to_thread(ground_of, cells, ordinals, n_territories, customers, within)
@@ -176,17 +194,31 @@ async def _from_sums(
     return customers, work
 
 
+async def _from_everyone(
+    session: AnySession, accepted: Accepted, cells: Cells
+) -> tuple[Floats, Floats]:
+    """Return customers and work of cells (n,), which are most of the ground, in one pass."""
+    finest = min(int(resolutions(cells).max(initial=0)), CUSTOMER_RESOLUTION)
+    ((packed,),) = await rows(session, _everyone(), accepts=accepted.document, resolution=finest)
+    found = unpack_sums(packed)
+    at = await asyncio.to_thread(owners_of, cells, found.cells)
+    is_in = at >= 0
+    customers = np.bincount(at[is_in], found.customers[is_in], len(cells))
+    work = np.bincount(at[is_in], found.amounts[is_in], len(cells))
+    return customers.astype(np.float64), work.astype(np.float64)
+
+
 async def _from_customers(
     session: AnySession, accepted: Accepted, cells: Cells
 ) -> tuple[Floats, Floats]:
-    """Return customers and work of cells (n,), summed up by the database from the customers."""
+    """Return customers and work of a few small cells (n,), range by range."""
     first, last = descendant_range(cells)
     spans = {
         "first": written(first),
         "last": written(last),
         "nth": written(np.arange(len(cells))),
     }
-    found = await rows(session, _residents(), layer_id=accepted.layer_id, **spans)
+    found = await rows(session, _residents(), accepts=accepted.document, **spans)
     customers, work = np.zeros(len(cells)), np.zeros(len(cells))
     for nth, count, minutes in found:
         customers[nth], work[nth] = count, minutes
@@ -194,19 +226,30 @@ async def _from_customers(
 
 
 @lru_cache(maxsize=1)
+def _everyone() -> Prepared:
+    """Return the statement for sums of all customers of a layer by cell."""
+    cell = cell_parent(Customer.cell, left_open("resolution", Integer())).label("cell")
+    columns: list[Any] = [
+        cell,
+        func.count().label("customers"),
+        func.sum(Customer.work_minutes).label("amount"),
+    ]
+    # By its number: the same value given twice would be two to the database.
+    return packing(select(*columns).where(layer_accepts(ACCEPTS)).group_by(literal_column("1")))
+
+
+@lru_cache(maxsize=1)
 def _residents() -> Prepared:
     """Return the statement for sums of the customers in ranges of cells."""
     span = open_spans(nth=Integer)
     everyone = aliased(Customer)
-    layer_id = left_open("layer_id", BigInteger())
-    accepts = select(Layer.customer_filter).where(Layer.id == layer_id).scalar_subquery()
     columns: list[Any] = [
         func.count().label("customers"),
         func.sum(everyone.work_minutes).label("work_minutes"),
     ]
     here = (
         select(*columns)
-        .where(everyone.cell.between(span.c.first, span.c.last), layer_accepts(accepts, everyone))
+        .where(everyone.cell.between(span.c.first, span.c.last), layer_accepts(ACCEPTS, everyone))
         # OFFSET keeps the planner from reading all customers once instead of a range per cell.
         .offset(0)
         .correlate(span)

@@ -109,8 +109,9 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What fires; of all other territories and rules it is known that they do not."""
+    """What fires; of all other territories and these rules it is known that they do not."""
 
+    rules: tuple[Rule, ...]
     findings: tuple[Finding, ...]
     unknown: tuple[Unknown, ...]
 
@@ -119,7 +120,8 @@ def evaluate(rules: Iterable[Rule], facts: Facts) -> Outcome:
     """Return what rules find, each territory at most once for each rule, in the order given."""
     findings: list[Finding] = []
     unknown: list[Unknown] = []
-    for rule in rules:
+    asked = tuple(rules)
+    for rule in asked:
         reason = facts.missing.get(rule.kind)
         if reason is not None:
             unknown.append(Unknown(rule, reason))
@@ -127,7 +129,7 @@ def evaluate(rules: Iterable[Rule], facts: Facts) -> Outcome:
         for code, (evidence, what) in CHECKS[rule.kind](rule.parameters, facts).items():
             sentence = f"{code} {what}: {WHAT_TO_DO[rule.proposal]}."
             findings.append(Finding(rule, code, evidence, sentence))
-    return Outcome(tuple(findings), tuple(unknown))
+    return Outcome(asked, tuple(findings), tuple(unknown))
 
 
 Found = dict[str, tuple[Evidence, str]]

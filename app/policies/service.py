@@ -9,9 +9,9 @@ from app.db.session import AnySession, WriteSession
 from app.db.tables import Layer
 from app.errors import Fault, InvalidInput
 from app.policies import alerts, repository
-from app.policies.facts import Reader
+from app.policies.facts import Reader, Seen
 from app.policies.months import earlier, month_ends, month_of
-from app.policies.rules import Finding, evaluate
+from app.policies.rules import Finding, Outcome, evaluate
 from app.policies.schemas import (
     AlertView,
     BacktestMonth,
@@ -33,37 +33,42 @@ async def evaluate_layer(
 
     `on` is the local date. The transaction is the caller's.
     """
-    return (await evaluate_now(session, session, layer_id, on, time_zone)).fired
+    seen, outcome = await look(session, layer_id, on, time_zone)
+    return (await remember(session, layer_id, seen, outcome)).fired
 
 
-async def evaluate_now(
-    session: WriteSession, reader: AnySession, layer_id: int, on: date, time_zone: str
-) -> EvaluationView:
-    """Evaluate the policies of a layer and store what changes.
+async def look(
+    session: AnySession, layer_id: int, on: date, time_zone: str
+) -> tuple[Seen, Outcome]:
+    """Return the facts of a layer and what its policies find in them.
 
-    Parameters
-    ----------
-    reader
-        Where the facts are read, once the layer is locked: a snapshot, so that they are of one
-        instant.
+    In a session that reads one snapshot the facts are of one instant.
 
     Raises
     ------
     InvalidInput
         When the layer does not exist.
     """
-    # Evaluations and publications of a layer wait for each other; readers do not.
-    await session.execute(select(Layer.id).where(Layer.id == layer_id).with_for_update())
     await repository.require_layer(session, layer_id)
     rules = await repository.rules_of(session, layer_id)
-    layer = await reader.get_one(Layer, layer_id)
-    seen = await Reader(reader, layer, time_zone).now(on)
-    outcome = await asyncio.to_thread(evaluate, rules, seen.facts)
+    layer = await session.get_one(Layer, layer_id)
+    seen = await Reader(session, layer, time_zone).now(on)
+    return seen, await asyncio.to_thread(evaluate, rules, seen.facts)
+
+
+async def remember(
+    session: WriteSession, layer_id: int, seen: Seen, outcome: Outcome
+) -> EvaluationView:
+    """Store what fires and does not last already, and resolve what is over."""
+    # Two evaluations at once would fire twice; publications wait as well, readers do not.
+    await session.execute(select(Layer.id).where(Layer.id == layer_id).with_for_update())
+    # Policies may have been changed since the facts were read, which takes seconds.
+    rules = await repository.rules_of(session, layer_id)
     changed = await alerts.keep(session, layer_id, rules, seen, outcome)
     return EvaluationView(
         layer_id=layer_id,
         plan_id=seen.plan_id,
-        on=on,
+        on=seen.facts.on,
         fired=await alerts.get_alerts(session, changed.fired),
         resolved=await alerts.get_alerts(session, changed.resolved),
         n_lasting=len(changed.lasting),
