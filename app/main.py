@@ -51,6 +51,7 @@ from app.plans.front_endpoints import routes as fronts
 from app.plans.rebalance_endpoints import routes as rebalances
 from app.plans.report_endpoints import routes as plan_reports
 from app.plans.verify_endpoints import routes as verifications
+from app.policies.endpoints import routes as policies
 from app.reps.endpoints import routes as reps
 from app.schedules.endpoints import routes as schedules
 from app.search.endpoints import routes as search
@@ -105,6 +106,7 @@ SUBJECTS = (
     geofences,
     many_geofences,
     ogc,
+    policies,
     reps,
     runs,
     api_keys,

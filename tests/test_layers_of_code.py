@@ -17,6 +17,7 @@ FAULTS = (
     ("balancing/graph.py", "geo.cells"),
     ("balancing/graph.py", "app.settings"),
     ("app/reps/schemas.py", "app.customers.schemas"),
+    ("app/policies/service.py", "app.plans.repository"),
     ("app/layers/repository.py", "app.main"),
     ("app/customers/repository.py", "app.worker"),
     ("app/jobs/runs.py", "app.layers.schemas"),

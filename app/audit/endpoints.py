@@ -22,6 +22,8 @@ Entity = Literal[
     "geofence",
     "layer",
     "plan",
+    "policy",
+    "policy_firing",
     "publication",
     "rep",
     "run",

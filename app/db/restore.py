@@ -78,6 +78,11 @@ class Restored:
     seconds: float
 
 
+# What a migrated database has before anybody uses it. Whoever changes a policy leaves an event in
+# the audit, which is looked at.
+BROUGHT = frozenset({"alembic_version", "policy", "policy_version"})
+
+
 def restore(access: Access, programs: Programs, file: Path, *, replaces: bool = False) -> Restored:
     """Make the database what it was when `file` was written, at the newest revision.
 
@@ -138,7 +143,7 @@ def _refuse_what_would_be_lost(connection: Connection, archive: Archive, replace
         )
     for name in () if replaces else names:
         found = select(literal(1)).select_from(table(name, schema="public")).limit(1)
-        if name != "alembic_version" and connection.execute(found).first() is not None:
+        if name not in BROUGHT and connection.execute(found).first() is not None:
             raise Conflict(
                 f"The database holds data (table {name}); --force replaces all of it by the backup."
             )

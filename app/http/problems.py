@@ -179,7 +179,23 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     found = list(error.errors())
     if any(item["type"] == "json_invalid" for item in found):
         return service_problem(errors.MalformedRequest("The body is not valid JSON."))
-    return service_problem(invalid_values(found))
+    placed = [{**item, "loc": _without_tags(item["loc"], error.body)} for item in found]
+    return service_problem(invalid_values(placed))
+
+
+def _without_tags(place: Sequence[Any], body: Any) -> tuple[Any, ...]:
+    """Return a place without the names of the kinds of a body, of which the caller knows nothing.
+
+    They stand where a member would but are none: what lies behind them is found without.
+    """
+    first, *rest = place
+    kept = [first]
+    for nth, part in enumerate(rest, start=1):
+        if first == "body" and nth < len(rest) and isinstance(body, dict) and part not in body:
+            continue
+        kept.append(part)
+        body = body.get(part) if isinstance(body, dict) else None
+    return tuple(kept)
 
 
 def invalid_values(found: Sequence[Any]) -> errors.InvalidInput:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from sqlalchemy import select, update
@@ -25,6 +26,7 @@ from app.plans.rebalance_job import CHILD, Outcome, read_inputs, store_outcome
 from app.plans.rebalance_request import MoveBudget, RebalanceRequest
 from app.plans.request import MEASURES, Limits
 from app.plans.standing import Standing, measure_standing
+from app.policies import look, remember
 from app.schedules.schemas import Decision
 
 
@@ -38,6 +40,8 @@ class Night:
     layer_id: int
     request: RebalanceRequest
     publish_within: MoveBudget | None
+    timezone: str
+    policies: dict[str, Any] = field(default_factory=dict)
     plan_id: int | None = None
     standing: dict[str, Any] | None = None
     is_out: bool = False
@@ -58,6 +62,9 @@ async def run_nightly(context: RunContext) -> None:
     with night.step("refresh"):
         context.report("refreshing sums", 0.02)
         await fold(context.database)
+    with night.step("policies"):
+        context.report("evaluating policies", 0.03)
+        await _evaluate_policies(context, night)
     with night.step("look"):
         context.report("looking", 0.05)
         async with context.database.reading() as session:
@@ -81,6 +88,17 @@ async def run_nightly(context: RunContext) -> None:
             await _end(context, session, night, decision, outcome)
 
 
+async def _evaluate_policies(context: RunContext, night: Night) -> None:
+    """Tell what policies find; what they propose is for people to decide."""
+    on = date.fromisoformat(night.local_date)
+    async with context.database.reading() as session:
+        seen, outcome = await look(session, night.layer_id, on, night.timezone)
+    async with context.writing() as session:
+        found = await remember(session, night.layer_id, seen, outcome)
+    told = found.model_dump(mode="json")
+    night.policies = {name: told[name] for name in ("fired", "resolved", "n_lasting", "unknown")}
+
+
 async def _begin(context: RunContext) -> Night:
     parameters = context.parameters
     async with context.database.reading() as session:
@@ -95,6 +113,7 @@ async def _begin(context: RunContext) -> Night:
         layer_id=schedule.layer_id,
         request=RebalanceRequest.model_validate(schedule.rebalance),
         publish_within=None if budget is None else MoveBudget.model_validate(budget),
+        timezone=schedule.timezone,
     )
 
 
@@ -244,6 +263,7 @@ async def _end(
         "plan_id": night.plan_id,
         "new_plan_id": new_plan_id,
         "rebalance_id": None if outcome is None else outcome.rebalance_id,
+        "policies": night.policies,
         "standing": night.standing,
         "seconds": night.seconds,
     }

@@ -172,6 +172,29 @@ MATRIX: dict[str, Row] = {
     "get_next_due": Row(PLANNERS, "/v1/schedules/{schedule_id}/next"),
     "list_nights": Row(PLANNERS, "/v1/schedules/{schedule_id}/nights"),
     "get_night": Row(PLANNERS, "/v1/schedules/{schedule_id}/nights/{local_date}"),
+    # Policies name no customer; alerts are about territories.
+    "list_policies": Row(ALL, "/v1/policies"),
+    "create_policy": _writes(
+        PLANNERS, "POST", "/v1/policies", 201, body={"kind": "vacancy", "name": "new"}
+    ),
+    "evaluate_policies": _writes(
+        PLANNERS, "POST", "/v1/policies:evaluate", 200, body={"layer_id": 1}
+    ),
+    "get_policy": Row(ALL, "/v1/policies/{policy_id}"),
+    "list_policy_versions": Row(ALL, "/v1/policies/{policy_id}/versions"),
+    "change_policy": _writes(
+        PLANNERS, "PATCH", "/v1/policies/{policy_id}", 200, body={"name": "new"}
+    ),
+    "archive_policy": _writes(PLANNERS, "DELETE", "/v1/policies/{policy_id}", 204),
+    "backtest_policy": _writes(
+        PLANNERS, "POST", "/v1/policies/{policy_id}:backtest", 200,
+        body={"from": "2026-01-01", "to": "2026-03-31"},
+    ),
+    "list_alerts": Row(ALL, "/v1/alerts", shows=True),
+    "get_alert": Row(ALL, "/v1/alerts/{alert_id}", hides=True),
+    "acknowledge_alert": _writes(
+        PLANNERS, "POST", "/v1/alerts/{alert_id}:acknowledge", 200, body={"note": "seen"}
+    ),
     # Geofences are ground, not customers: everybody sees all.
     "list_geofences": Row(ALL, "/v1/geofences"),
     "create_geofence": _writes(

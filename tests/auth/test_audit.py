@@ -169,6 +169,7 @@ NOT_AUDITED = {
     "rebalance": "made by a run",
     "plan_input": "sums of customers, kept with the plans made from them",
     "plan_source": "made with its plan",
+    "policy_version": "a policy as it was, whose change is written down",
     "run_event": "what a run told: a log of its own",
     "schedule_night": "what a run made of a schedule",
     "set_aside_index": "indexes while an import goes on",
@@ -179,6 +180,8 @@ NOT_AUDITED = {
 TOLD_OTHERWISE = {
     ("territory", "INSERT"): "comes with its plan",
     ("territory", "DELETE"): "goes with its plan",
+    ("policy_firing", "INSERT"): "kept with its evidence",
+    ("policy_firing", "DELETE"): "the service removes none",
     ("run", "DELETE"): "the service removes none",
 }
 # Rows that the trigger looks at, where these are not all.
@@ -187,6 +190,7 @@ ONLY_WHEN = {
     ("customer", "INSERT"): NOT_BULK,
     ("rep", "INSERT"): NOT_BULK,
     ("customer", "UPDATE"): "old.version IS DISTINCT FROM new.version",
+    ("policy_firing", "UPDATE"): "old.acknowledged_at IS DISTINCT FROM new.acknowledged_at",
     ("run", "UPDATE"): (
         "(old.cancel_requested IS DISTINCT FROM new.cancel_requested)"
         " OR ((old.state = 'queued'::text) AND (new.state = 'cancelled'::text))"
@@ -227,6 +231,10 @@ def test_every_table_of_what_people_own_writes_its_changes_down(settings: Settin
         ("customer", "name = 'N', version = 2", {"name": "OWN customer", "version": 1},
          {"name": "N", "version": 2}),
         ("rep", "name = 'N', fte = 0.5", {"name": "OWN head", "fte": 1}, {"name": "N", "fte": 0.5}),
+        ("policy", "enabled = false", {"enabled": True}, {"enabled": False}),
+        ("policy_firing", "acknowledged_at = '2026-06-02Z', note = 'N'",
+         {"acknowledged_at": None, "note": None},
+         {"acknowledged_at": "2026-06-02T00:00:00+00:00", "note": "N"}),
         ("layer", "name = 'N'", {"name": "sales"}, {"name": "N"}),
         ("plan", "name = 'N'", {"name": "plan"}, {"name": "N"}),
         ("territory", "name = 'N'", {"name": "T01"}, {"name": "N"}),

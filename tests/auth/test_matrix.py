@@ -219,6 +219,7 @@ def _total(document: dict[str, Any]) -> float:
 TELLS_DETAIL = {
     "list_customers", "get_customer", "get_plan", "list_plans", "get_plan_territories",
     "get_plan_manifest", "get_plan_certificate", "get_plan_front", "get_geofence", "get_tile",
+    "list_alerts", "get_alert",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import text, update
 from app.auth import create_key
 from app.auth.keys import list_keys
 from app.db.alignment import pack
-from app.db.session import Database
+from app.db.session import Database, WriteSession
 from app.db.tables import (
     Artifact,
     Geofence,
@@ -21,6 +21,9 @@ from app.db.tables import (
     PlanCertificate,
     PlanFront,
     PlanMove,
+    Policy,
+    PolicyFiring,
+    PolicyVersion,
     Rebalance,
     Rep,
     Run,
@@ -33,6 +36,7 @@ from geo.cells import CUSTOMER_RESOLUTION, ancestors, cell_from_point
 from tests.ground import ALWAYS, AREA, BEIJING, SHANGHAI, put_in_force
 
 MISSING = 999_999
+TODAY = date(2026, 6, 1)
 # What each customer and each territory, which holds one, comes to: no other number of the world is
 # like these, so whoever reads one of them, or their sum, was told of a few customers.
 WORK, POTENTIAL, IMBALANCE, SHARE = 7133.25, 9157.5, 0.0734375, 0.6171875
@@ -171,6 +175,18 @@ async def make_world(database: Database) -> World:
             ScheduleNight(schedule_id=schedule.id, local_date=NIGHT, due_at=datetime.now(UTC))
             for schedule in schedules
         )
+        policy_ids = [await _add_policy(session, at.layer_id) for at in (plan, draft)]
+        alerts = [
+            PolicyFiring(
+                policy_id=policy_ids[0], policy_version=1, layer_id=plan.layer_id,
+                plan_id=plan.plan_id, territory_code=code, fired_on=TODAY, seen_on=TODAY,
+                evidence={"work_minutes": WORK}, sentence=f"{name} takes {WORK}", is_of_few=True,
+                proposal="split",
+            )
+            for code, name in (("T01", "OWN"), ("T02", "FOREIGN"))
+        ]  # fmt: skip
+        session.add_all(alerts)
+        await session.flush()
         for name in ("OWN key", "FOREIGN key"):
             await create_key(session, name, "viewer")
         own_key, other_key = await list_keys(session)
@@ -181,6 +197,7 @@ async def make_world(database: Database) -> World:
             "rebalance_id": looks[0].id, "schedule_id": schedules[0].id,
             "local_date": NIGHT, "position": 0,
             "external_id": "OWN", "territory_id": plan.territories["T01"],
+            "policy_id": policy_ids[0], "alert_id": alerts[0].id,
         }  # fmt: skip
         world.foreign |= {
             "rep_id": other.id, "plan_id": draft.plan_id, "other_id": draft.plan_id,
@@ -189,11 +206,28 @@ async def make_world(database: Database) -> World:
             "rebalance_id": looks[1].id, "schedule_id": schedules[1].id,
             "local_date": NIGHT, "position": 0,
             "external_id": "FOREIGN", "territory_id": plan.territories["T02"],
+            "policy_id": policy_ids[1], "alert_id": alerts[1].id,
         }  # fmt: skip
     return world
 
 
 NIGHT = date(2026, 1, 1)
+
+
+async def _add_policy(session: WriteSession, layer_id: int) -> int:
+    content: dict[str, Any] = {
+        "name": "Over 150 customers", "parameters": {"customers": 150}, "proposal": "split",
+    }  # fmt: skip
+    policy = Policy(layer_id=layer_id, kind="max_customers", **content)
+    session.add(policy)
+    await session.flush()
+    session.add(
+        PolicyVersion(policy_id=policy.id, version=1, enabled=True, made_by="test", **content)
+    )
+    await session.flush()
+    return policy.id
+
+
 CUSTOMER = text("""
     INSERT INTO customer (external_id, name, geom, cell, work_minutes, potential)
     VALUES (:id, :name, ST_SetSRID(ST_MakePoint(:lon, :lat), 4326), :cell, :work, :potential)

@@ -90,9 +90,14 @@ LATER_ROWS = (
         VALUES (1, 'rebalance', 'x', '0 2 * * *', 'UTC')""",
     """INSERT INTO schedule_night (schedule_id, local_date, due_at)
         SELECT max(id), '2026-01-01', now() FROM schedule""",
+    """INSERT INTO policy_firing (policy_id, policy_version, layer_id, plan_id, territory_code,
+        fired_on, seen_on, evidence, sentence, is_of_few, proposal)
+        VALUES (1, 1, 1, 1, 'T01', '2026-01-01', '2026-01-01', '{}', 's', false, 'split')""",
     """INSERT INTO set_aside_index VALUES ('ix', 'CREATE INDEX ix ON customer (name)')""",
 )
 
+# What an empty database has: the policies that every layer begins with.
+BROUGHT = {"policy": 5, "policy_version": 5}
 # The owner writes them for the application.
 RESERVED = ("audit_event", "set_aside_index")
 WAITING = """
@@ -201,7 +206,9 @@ def test_rows_survive_every_step_and_nothing_of_ours_is_left_at_base(empty_url: 
     assert left == set()
 
     assert upgrade(empty_url, APPLICATION_ROLE) == newest_revision()
-    assert max(_counts(empty_url).values()) == 0
+    counts = _counts(empty_url)
+    assert {name: counts.pop(name) for name in BROUGHT} == BROUGHT
+    assert max(counts.values()) == 0
 
 
 def test_a_second_upgrade_changes_nothing(empty_url: URL) -> None:

@@ -14,10 +14,12 @@ from app.settings import Settings
 
 # What `BAILIWICK_RATE_HEAVY` counts.
 HEAVY_OPERATIONS = {
+    "backtest_policy",
     "create_catchments",
     "create_import",
     "create_service_circles",
     "design_plan",
+    "evaluate_policies",
     "get_geofence_coverage",
     "import_geofence_collection",
     "make_plan_front",

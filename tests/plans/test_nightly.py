@@ -210,3 +210,22 @@ async def test_a_wrong_schedule_is_refused_by_its_field(
     assert answer.status_code == 422, answer.text
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert (await client.get("/v1/schedules")).json()["items"] == []
+
+
+async def test_a_night_tells_what_policies_find(
+    client: httpx.AsyncClient, drain: Drain, plan: dict[str, Any]
+) -> None:
+    body = {
+        "name": "Over 50", "layer_id": plan["layer_id"], "proposal": "split",
+        "kind": "max_customers", "parameters": {"customers": 50},
+    }  # fmt: skip
+    answer = await client.post("/v1/policies", json=body)
+    assert answer.status_code == 201, answer.text
+    stored = await schedule(client, plan)
+
+    night = await run_now(client, drain, stored)
+
+    fired = night["report"]["policies"]["fired"]
+    assert {alert["territory_code"] for alert in fired} >= {row["code"] for row in plan["balance"]}
+    alerts = (await client.get(f"/v1/alerts?layer_id={plan['layer_id']}")).json()["items"]
+    assert {alert["id"] for alert in alerts} >= {alert["id"] for alert in fired}

@@ -21,6 +21,7 @@ from app.db.tables.planning import (
     Territory,
     TerritoryOwner,
 )
+from app.db.tables.policy import Policy, PolicyFiring, PolicyVersion
 from app.db.tables.proofs import (
     PlanCertificate,
     PlanFront,
@@ -59,6 +60,9 @@ __all__ = [
     "PlanInput",
     "PlanMove",
     "PlanSource",
+    "Policy",
+    "PolicyFiring",
+    "PolicyVersion",
     "Publication",
     "Rebalance",
     "Rep",

@@ -1,0 +1,9 @@
+"""Policies: what is watched for in territories, told once while it lasts, tried on history.
+
+`evaluate_layer` is for jobs, in one transaction of theirs. Whoever has seconds to wait for facts
+uses `look` in a session that reads and then `remember` in one that writes.
+"""
+
+from app.policies.service import evaluate_layer, look, remember
+
+__all__ = ["evaluate_layer", "look", "remember"]
