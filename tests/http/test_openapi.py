@@ -24,6 +24,8 @@ HEAVY_OPERATIONS = {
     "import_geofence_collection",
     "make_plan_front",
     "rebalance_plan",
+    "verify_plan",
+    "make_plan_report",
     "make_plan_pmtiles",
 }
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
