@@ -48,6 +48,7 @@ from app.plans.certificate_endpoints import routes as certificates
 from app.plans.diff_endpoints import routes as diffs
 from app.plans.endpoints import routes as plans
 from app.plans.front_endpoints import routes as fronts
+from app.plans.life_endpoints import routes as plan_life
 from app.reps.endpoints import routes as reps
 from app.search.endpoints import routes as search
 from app.settings import Settings
@@ -93,6 +94,7 @@ SUBJECTS = (
     plans,
     certificates,
     diffs,
+    plan_life,
     fronts,
     geofences,
     many_geofences,

@@ -22,6 +22,7 @@ Entity = Literal[
     "geofence",
     "layer",
     "plan",
+    "plan_comment",
     "publication",
     "rep",
     "run",

@@ -12,6 +12,7 @@ from app.errors import NotFound
 from app.layers.repository import find_layer
 from app.layers.schemas import LayerView
 from app.plans import publishing, repository
+from app.plans.approval import ApprovalRule
 from app.plans.drift import measure_drift
 from app.plans.schemas import DriftView, PlanView
 from app.settings import Settings
@@ -49,7 +50,9 @@ def publish(
 
     async def action(settings: Settings, database: Database) -> Any:
         async with database.writing(AT_TERMINAL) as session:
-            return await publishing.publish(session, plan_id, None, True, AT_TERMINAL.actor)
+            return await publishing.publish(
+                session, plan_id, None, True, AT_TERMINAL.actor, ApprovalRule.of(settings)
+            )
 
     publication = with_database(action)
     if as_json:

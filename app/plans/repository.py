@@ -243,8 +243,8 @@ def _territory(row: Any) -> TerritoryRow:
 
 def _summary(plan: Plan, state_now: str) -> dict[str, Any]:
     same = (
-        "id", "layer_id", "name", "origin", "parent_id", "created_at", "n_territories", "n_cells",
-        "resolutions",
+        "id", "layer_id", "name", "version", "origin", "parent_id", "created_at", "n_territories",
+        "n_cells", "resolutions",
     )  # fmt: skip
     return {
         **{name: getattr(plan, name) for name in same},

@@ -90,6 +90,7 @@ class PlanSummary(BaseModel):
     id: int
     layer_id: int
     name: str
+    version: int = Field(description="Grows with every change")
     state: PlanState
     origin: PlanOrigin
     parent_id: int | None = Field(description="The plan this one was made from")

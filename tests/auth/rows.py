@@ -144,6 +144,23 @@ MATRIX: dict[str, Row] = {
     # One's own plan is in force already, and nothing is still to begin.
     "publish_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:publish", 201, 409),
     "withdraw_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:withdraw", 204, 409),
+    # One's own plan is in force, another's is a draft.
+    "propose_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:propose", 200, 409),
+    "approve_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:approve", 409),
+    "reject_plan": _writes(
+        PLANNERS, "POST", "/v1/plans/{plan_id}:reject", 409, body={"reason": "no"}
+    ),
+    "archive_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:archive", 200, 409),
+    "roll_back_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:rollback", 409),
+    "list_plan_events": Row(DETAIL, "/v1/plans/{plan_id}/events", unseen=True),
+    "list_plan_comments": Row(DETAIL, "/v1/plans/{plan_id}/comments", unseen=True),
+    "add_plan_comment": _writes(
+        PLANNERS, "POST", "/v1/plans/{plan_id}/comments", 201, body={"text": "why"}
+    ),
+    # What is said of the plans was said by somebody else.
+    "delete_plan_comment": _writes(
+        PLANNERS, "DELETE", "/v1/plans/{plan_id}/comments/{comment_id}", 403
+    ),
     # Geofences are ground, not customers: everybody sees all.
     "list_geofences": Row(ALL, "/v1/geofences"),
     "create_geofence": _writes(

@@ -18,6 +18,7 @@ from app.db.tables import (
     GeofenceCell,
     Plan,
     PlanCertificate,
+    PlanComment,
     PlanFront,
     Rep,
     Run,
@@ -113,11 +114,16 @@ async def make_world(database: Database) -> World:
             for n in range(2)
         ]
         session.add_all([own_run, other_run])
+        comments: list[int] = []
         for plan_id in (plan.plan_id, draft.plan_id):
             session.add(
                 PlanCertificate(plan_id=plan_id, sha256="a" * 64, n_bytes=2, document=GZIPPED)
             )
             session.add(PlanFront(plan_id=plan_id, facts=FRONT_FACTS))
+            comment = PlanComment(plan_id=plan_id, author="somebody else", text="why")
+            session.add(comment)
+            await session.flush()
+            comments.append(comment.id)
             drawing = Run(
                 kind="pmtiles", state="succeeded", parameters={"plan_id": plan_id},
                 requested_by="test", result={"sha256": "0" * 64},
@@ -153,12 +159,14 @@ async def make_world(database: Database) -> World:
             "rep_id": rep.id, "plan_id": plan.plan_id, "other_id": plan.plan_id,
             "layer_id": plan.layer_id,
             "run_id": own_run.id, "geofence_id": fences[0].id, "prefix": own_key.prefix,
+            "comment_id": comments[0],
             "external_id": "OWN", "territory_id": plan.territories["T01"],
         }  # fmt: skip
         world.foreign |= {
             "rep_id": other.id, "plan_id": draft.plan_id, "other_id": draft.plan_id,
             "layer_id": draft.layer_id,
             "run_id": other_run.id, "geofence_id": fences[1].id, "prefix": other_key.prefix,
+            "comment_id": comments[1],
             "external_id": "FOREIGN", "territory_id": plan.territories["T02"],
         }  # fmt: skip
     return world

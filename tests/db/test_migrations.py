@@ -83,6 +83,11 @@ LATER_ROWS = (
     """INSERT INTO heat_state (day) VALUES ('2026-01-01')""",
     f"""INSERT INTO activity_total VALUES (6, {CELL}, 1, 1, 1, 1)""",
     """INSERT INTO set_aside_index VALUES ('ix', 'CREATE INDEX ix ON customer (name)')""",
+    """INSERT INTO plan_event (plan_id, actor, action, detail)
+        VALUES (1, 'me', 'proposed', '{}')""",
+    """INSERT INTO plan_comment (plan_id, author, text) VALUES (1, 'me', 'why')""",
+    """INSERT INTO plan_edit (plan_id, actor, kind, alignment, territories, parameters)
+        VALUES (1, 'me', 'moved', 'x', '[]', '{}')""",
 )
 
 # The owner writes them for the application.
