@@ -46,6 +46,7 @@ from app.ogc.endpoints import routes as ogc
 from app.ogc.reader import Reader as OgcReader
 from app.plans.certificate_endpoints import routes as certificates
 from app.plans.diff_endpoints import routes as diffs
+from app.plans.edit_endpoints import routes as plan_edits
 from app.plans.endpoints import routes as plans
 from app.plans.front_endpoints import routes as fronts
 from app.plans.life_endpoints import routes as plan_life
@@ -95,6 +96,7 @@ SUBJECTS = (
     certificates,
     diffs,
     plan_life,
+    plan_edits,
     fronts,
     geofences,
     many_geofences,

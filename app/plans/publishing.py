@@ -69,8 +69,9 @@ async def publish(
     if incumbent is not None:
         await require_approval(session, plan, incumbent.plan_id, rule)
     publication = await _bring_into_force(session, plan, starts, incumbent, published_by)
-    if assign_reps and plan.parameters.get("rep_ids"):
-        await _assign_planned_reps(session, plan, starts)
+    planned = await _planned_reps(session, plan) if assign_reps else {}
+    if planned:
+        await _assign_planned_reps(session, plan_id, planned, starts)
     elif assign_reps:
         await _assign_near_reps(session, plan_id, starts)
     await record(
@@ -250,20 +251,35 @@ async def _predecessor(session: WriteSession, plan: Plan, starts: datetime) -> P
     return current
 
 
-async def _assign_planned_reps(session: WriteSession, plan: Plan, starts: datetime) -> None:
-    """Give each territory without an owner the rep it was designed for, if there still is one."""
-    rep_ids = plan.parameters["rep_ids"]
-    present = set(await session.scalars(select(Rep.id).where(Rep.id.in_(rep_ids))))
-    during = Range(starts, None, bounds="[)")
-    territories = await session.execute(
-        select(Territory.id, Territory.ordinal).where(
-            Territory.plan_id == plan.id, ~_is_owned(during)
+async def _planned_reps(session: WriteSession, plan: Plan) -> dict[int, int]:
+    """Return the rep that each territory was designed for, by the territory's id.
+
+    They stand in the parameters by number, and after edits that changed the numbers with the
+    territories.
+    """
+    listed = plan.parameters.get("rep_ids")
+    rows = await session.execute(
+        select(Territory.id, Territory.ordinal, Territory.scores["rep_id"].as_integer()).where(
+            Territory.plan_id == plan.id
         )
     )
+    planned = {number: listed[place] if listed else rep_id for number, place, rep_id in rows}
+    return {number: rep_id for number, rep_id in planned.items() if rep_id is not None}
+
+
+async def _assign_planned_reps(
+    session: WriteSession, plan_id: int, planned: dict[int, int], starts: datetime
+) -> None:
+    """Give each territory without an owner the rep it was designed for, if there still is one."""
+    present = set(await session.scalars(select(Rep.id).where(Rep.id.in_(planned.values()))))
+    during = Range(starts, None, bounds="[)")
+    free = await session.scalars(
+        select(Territory.id).where(Territory.plan_id == plan_id, ~_is_owned(during))
+    )
     owners = [
-        {"territory_id": territory_id, "rep_id": rep_ids[ordinal], "during": during}
-        for territory_id, ordinal in territories
-        if rep_ids[ordinal] in present
+        {"territory_id": number, "rep_id": planned[number], "during": during}
+        for number in free
+        if planned.get(number) in present
     ]
     if owners:
         await session.execute(insert(TerritoryOwner), owners)

@@ -105,6 +105,16 @@ class PlanSummary(BaseModel):
     bbox: tuple[float, float, float, float]
 
 
+class NamedAccounts(BaseModel):
+    """Customers that belong to a territory by name, against the cell they are in."""
+
+    customers: int
+    share: float = Field(description="Of the customers in the balance table")
+    without_territory: int = Field(
+        description="Those whose account names a territory that the plan does not have"
+    )
+
+
 class PlanView(PlanSummary):
     """A plan with its balance table and the pieces of its region."""
 
@@ -113,6 +123,10 @@ class PlanView(PlanSummary):
     balance: list[TerritoryRow]
     components: list[ComponentView] = Field(
         default=[], description="Empty, as are scores and parameters, for callers of limited scope"
+    )
+    named_accounts: NamedAccounts | None = Field(
+        default=None,
+        description="Null for callers of limited scope, and where they are too few to be told",
     )
 
 

@@ -55,7 +55,7 @@ async def store_plan(
     document = orjson.loads((folder / "plan.json").read_bytes())
     cells, ordinals = np.load(folder / "cells.npy"), np.load(folder / "alignment.npy")
     territories = document["territories"]
-    bbox = _bbox([territory["bbox"] for territory in territories])
+    bbox = box_around([territory["bbox"] for territory in territories])
     statement = insert(Plan).values(
         layer_id=request["layer_id"],
         run_id=run_id,
@@ -104,7 +104,7 @@ def _split(drawn: Any, name: str) -> list[bytes]:
     return [data[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def _bbox(boxes: list[list[float]]) -> list[float]:
+def box_around(boxes: list[list[float]]) -> list[float]:
     """Return the box around all; outlines cut at 180° make it span the world, which is true."""
     edges = np.array(boxes)
     lows, highs = edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)
