@@ -1,7 +1,6 @@
 """`bailiwick serve`, `worker`, `openapi`: the long-running processes and the API's description."""
 
 import asyncio
-import os
 from typing import Annotated
 
 import orjson
@@ -28,8 +27,6 @@ def serve(
     configure_logs(settings)
     if not is_loopback(settings.host):
         asyncio.run(_refuse_open_door(settings))
-    # Splitting a territory of a draft takes the solver; its machine code is kept beside the data.
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.home.absolute() / "numba-cache"))
     uvicorn.run(
         create_app(settings),
         host=settings.host,

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.db.alignment import Ordinals
 from app.errors import Conflict, Fault, InvalidInput
@@ -12,10 +12,7 @@ from app.plans.edit_ground import Ground
 from app.plans.edit_locks import require_cells
 from app.plans.edit_state import EditState, Member, next_codes, renumbered, without_members
 from app.plans.places import Places
-from app.plans.request import MEASURES, territory_number
-from balancing import Instance, Parameters, Requirements, design
-from geo.cells import points_from_cells
-from geo.projection import local_equal_area
+from app.plans.request import territory_number
 
 FREE = -1
 
@@ -73,40 +70,26 @@ def merged(state: EditState, ground: Ground, codes: list[str], into: str) -> Edi
 
 def split(
     state: EditState,
-    ground: Ground,
-    activity: Any,
-    parameters: dict[str, Any],
     code: str,
-    parts: int,
+    labels: Ordinals,
     label_point: tuple[float, float],
     taken: set[str],
 ) -> EditState:
-    """Divide a territory evenly; the part with its label point keeps the code.
+    """Divide a territory; the part with its label point keeps the code.
 
     Parameters
     ----------
-    activity
-        (n_units, 4) of the plan's cells, in the order of `MEASURES`.
-    parameters
-        The plan's, for tolerances, weights, objective and seed.
+    labels
+        (n_cells,) the part of each of the territory's cells; locked ones are in the first.
     taken
         Codes that are not to be given to new ground.
-
-    Raises
-    ------
-    InvalidInput
-        For a territory that is not there, and more parts than cells.
     """
     place = state.place(code, "/territory")
     units = state.units(place)
-    if parts > len(units):
-        detail = f"{parts} parts of {len(units)} cells"
-        fault = Fault("more-parts-than-cells", detail, "/parts")
-        raise InvalidInput(f"{code} cannot be split into so many parts.", [fault])
+    parts = int(labels.max()) + 1
     codes = next_codes({*taken, *state.codes}, parts - 1, "/parts")
-    bound = _bound_units(state, place, units)
-    labels = _divided(state, ground, activity, parameters, units, parts, bound)
-    keeping = 0 if bound.any() else _keeping(state, units, labels, label_point)
+    is_bound = bound_units(state, place, units).any()
+    keeping = 0 if is_bound else _keeping(state, units, labels, label_point)
     numbers = np.empty(parts, dtype=np.int32)
     others = [label for label in range(parts) if label != keeping]
     numbers[keeping] = place
@@ -121,7 +104,7 @@ def split(
     return renumbered(state, replace(state, ordinals=ordinals, members=tuple(members)))
 
 
-def _bound_units(state: EditState, place: int, units: Ordinals) -> Any:
+def bound_units(state: EditState, place: int, units: Ordinals) -> NDArray[np.bool_]:
     """(n,) which units of a territory are locked to it."""
     bound = [
         Places(state.cells).of_cells(lock["cells"])[0]
@@ -129,39 +112,6 @@ def _bound_units(state: EditState, place: int, units: Ordinals) -> Any:
         if territory_number(lock["territory"]) == territory_number(state.codes[place])
     ]
     return np.isin(units, np.concatenate([np.empty(0, dtype=np.int32), *bound]))
-
-
-def _divided(
-    state: EditState,
-    ground: Ground,
-    activity: Any,
-    parameters: dict[str, Any],
-    units: Ordinals,
-    parts: int,
-    bound: Any,
-) -> Ordinals:
-    """Return the part of each unit, (n,); locked ones are in the first."""
-    tolerances = {n: t for n, t in parameters["tolerances"].items() if t is not None}
-    weights = parameters.get("weights") or {}
-    own = activity[units]
-    if not own[:, 0].any():
-        # Nobody works there: the parts are even in ground.
-        own = np.ones_like(own)
-    names = [name for name in MEASURES if name in tolerances]
-    x_m, y_m = local_equal_area(*points_from_cells(state.cells[units]))
-    instance = Instance(
-        ground.graph.restricted_to(units), x_m, y_m,
-        np.ascontiguousarray(own[:, [MEASURES.index(name) for name in names]]), tuple(names),
-    )  # fmt: skip
-    locks = np.where(bound, 0, FREE).astype(np.int32)
-    wanted = Parameters(
-        n_territories=parts,
-        tolerances=tuple(tolerances[name] for name in names),
-        weights=tuple(weights.get(name, 1.0) for name in names),
-        objective=parameters.get("objective", "moment_of_inertia"),
-        requirements=Requirements(locks=locks if bound.any() else None),
-    )
-    return design(instance, wanted, int(parameters.get("seed", 1))).alignment
 
 
 def _keeping(

@@ -4,6 +4,8 @@ from fastapi import Response
 
 from app.auth import Planner, Writing
 from app.db.session import WriteSession
+from app.http.admission import HEAVY
+from app.http.dependencies import AppSettings
 from app.http.etags import IfMatch
 from app.http.routing import router
 from app.plans import copying, editing
@@ -67,18 +69,19 @@ async def merge_territories(
     return await _edited(session, plan_id, codes, response)
 
 
-@routes.post("/plans/{plan_id}:split")
+@routes.post("/plans/{plan_id}:split", openapi_extra=HEAVY)
 async def split_territory(
     plan_id: PlanId,
     body: SplitRequest,
     session: Writing,
     caller: Planner,
+    settings: AppSettings,
     response: Response,
     if_match: IfMatch = None,
 ) -> EditedPlan:
     """Divide a territory of a draft evenly; the part with its label point keeps the code."""
     plan = await require_newest(session, plan_id, if_match)
-    codes = await editing.split(session, plan, body, caller.acting.actor)
+    codes = await editing.split(session, plan, body, caller.acting.actor, settings)
     return await _edited(session, plan_id, codes, response)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from app.db.alignment import Cells
 from app.errors import Conflict, Fault
@@ -12,7 +14,7 @@ from app.plans.drawing import count_pieces
 from app.plans.edit_state import EditState
 from app.plans.links import Links, find_links
 from app.plans.request import PlanRequest
-from balancing import Graph, connected_components
+from balancing import Graph
 from geo.adjacency import Adjacency, build_adjacency
 from geo.cells import cells_to_text
 
@@ -41,7 +43,12 @@ class Ground:
 
     def pieces(self, units: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return the connected piece of each of some units, which rise."""
-        return connected_components(self.graph.restricted_to(units))
+        # Not the solver's own, which is machine code to be compiled or loaded first.
+        graph = self.graph.restricted_to(units)
+        links = np.ones(len(graph.indices), dtype=np.int8)
+        matrix = csr_array((links, graph.indices, graph.indptr), shape=(len(units), len(units)))
+        _, labels = connected_components(matrix, directed=False)
+        return np.asarray(labels, dtype=np.int32)
 
     def pieces_of_all(self, state: EditState) -> NDArray[np.int64]:
         """Return how many connected pieces each territory has, not by the solver's count."""

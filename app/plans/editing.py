@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.db.session import AnySession, WriteSession
 from app.db.tables import Plan
@@ -15,12 +15,17 @@ from app.plans.edit_state import EditState, changed_codes
 from app.plans.events import record
 from app.plans.life_schemas import Action
 from app.plans.repository import state as state_now
+from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.plans.demand import GroundDemand
     from app.plans.edit_ground import Ground
     from app.plans.edit_store import Draft, Outcome
 
+WAIT_FOR_CHILD = text("""
+    -- A transaction that waits for the solver is idle for longer than others may be.
+    SET LOCAL idle_in_transaction_session_timeout = '60s'
+""")
 # What the solver is made of takes a second to import: whoever only reads need not wait for it.
 Change = Callable[[EditState, "Ground"], EditState]
 
@@ -45,24 +50,29 @@ async def merge(session: WriteSession, plan: Plan, body: MergeRequest, actor: st
     )  # fmt: skip
 
 
-async def split(session: WriteSession, plan: Plan, body: SplitRequest, actor: str) -> list[str]:
+async def split(
+    session: WriteSession, plan: Plan, body: SplitRequest, actor: str, settings: Settings
+) -> list[str]:
     """Divide a territory; return the codes of those that changed."""
     from app.plans.edit_changes import split as split_state
+    from app.plans.edit_ground import Ground
     from app.plans.edit_store import codes_of_parent
+    from app.plans.splitting import divide
 
     await require_draft(session, plan)
     draft, demand = await _read(session, plan)
     taken = await codes_of_parent(session, plan) | await codes_in_log(session, plan.id)
     code = draft.state.codes[draft.state.place(body.territory, "/territory")]
-
-    def change(state: EditState, ground: "Ground") -> EditState:
-        return split_state(
-            state, ground, demand.activity, plan.parameters, code, body.parts,
-            draft.labels[code], taken,
-        )  # fmt: skip
-
-    detail = {"territory": code, "parts": body.parts}
-    return await _apply(session, draft, demand, actor, "split", change, detail)
+    await session.execute(WAIT_FOR_CHILD)
+    ground = await asyncio.to_thread(Ground.of, draft.state.cells, plan.parameters)
+    labels = await divide(
+        settings, draft.state, ground, demand.activity, plan.parameters, code, body.parts
+    )
+    return await _apply(
+        session, draft, demand, actor, "split",
+        lambda state, _: split_state(state, code, labels, draft.labels[code], taken),
+        {"territory": code, "parts": body.parts},
+    )  # fmt: skip
 
 
 async def lock(
