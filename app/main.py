@@ -40,6 +40,7 @@ from app.http.streams import StreamSlots
 from app.imports.endpoints import routes as imports
 from app.jobs.endpoints import routes as runs
 from app.layers.endpoints import routes as layers
+from app.layers.named_endpoints import routes as named_accounts
 from app.metrics.endpoints import routes as metrics
 from app.metrics.gauges import DomainGauges
 from app.ogc.endpoints import routes as ogc
@@ -92,6 +93,7 @@ SUBJECTS = (
     imports,
     pmtiles,
     layers,
+    named_accounts,
     plans,
     certificates,
     diffs,

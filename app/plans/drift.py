@@ -13,7 +13,8 @@ from app.plans.schemas import DriftView, TerritoryDrift
 DRIFT = text("""
     -- Customers of the layer by the territory that holds them now: a named account first, else the
     -- ancestor of their cell at one of the plan's resolutions; null is no territory.
-    SELECT coalesce(named.id, placed.territory_id) AS territory_id, count(*) AS customers,
+    SELECT CASE WHEN o.id IS NULL THEN placed.territory_id ELSE named.id END AS territory_id,
+        count(*) AS customers,
         sum(customer.work_minutes) AS work_minutes
     FROM customer
     LEFT JOIN LATERAL (

@@ -124,12 +124,13 @@ async def publish_plan(
     """Bring a plan into force, now or from a later instant on.
 
     One that moves more of the layer's customers than `BAILIWICK_APPROVAL_ABOVE_SHARE` needs the
-    approval of another person.
+    approval of another person. One whose customers have changed since it was counted, so that it
+    misses its tolerances or 1 % of them came or went, is refused with what changed.
     """
     await require_newest(session, plan_id, if_match)
     return await publishing.publish(
         session, plan_id, body.effective_from, body.assign_reps, caller.acting.actor,
-        ApprovalRule.of(settings),
+        ApprovalRule.of(settings), body.accept_changes,
     )  # fmt: skip
 
 

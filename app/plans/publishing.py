@@ -10,6 +10,7 @@ from app.db.session import WriteSession
 from app.db.tables import Layer, Plan, Publication, Rep, Territory, TerritoryOwner
 from app.errors import Conflict, Fault, InvalidInput, NotFound
 from app.plans.approval import ApprovalRule, require_approval
+from app.plans.changes import find_changes, refuse_large
 from app.plans.events import record
 from app.plans.lifecycle import require_step
 from app.plans.plan_cells import forget_cells, store_cells
@@ -49,6 +50,7 @@ async def publish(
     assign_reps: bool,
     published_by: str,
     rule: ApprovalRule,
+    accepts_changes: bool = False,
 ) -> PublicationView:
     """Put a plan in force from an instant on, ending the one in force until then.
 
@@ -59,8 +61,9 @@ async def publish(
     InvalidInput
         When the instant lies in the past.
     Conflict
-        When the plan is in force already, archived, or lacks the approval it needs, or when
-        another is published to start later.
+        When the plan is in force already, archived, or lacks the approval it needs, when its
+        customers have changed much since it was counted, unless that is accepted, or when another
+        is published to start later.
     """
     plan = await take_turn(session, plan_id)
     starts = await _start(session, effective_from)
@@ -68,6 +71,10 @@ async def publish(
     await require_step(session, plan_id, "publish")
     if incumbent is not None:
         await require_approval(session, plan, incumbent.plan_id, rule)
+    # One that was in force before comes back as it was.
+    changes = None if plan.state == "published" else await find_changes(session, plan)
+    if changes is not None and not accepts_changes:
+        refuse_large(plan, changes)
     publication = await _bring_into_force(session, plan, starts, incumbent, published_by)
     planned = await _planned_reps(session, plan) if assign_reps else {}
     if planned:
@@ -77,6 +84,7 @@ async def publish(
     await record(
         session, plan_id, published_by, "published",
         effective_from=starts.isoformat(), after_plan_id=incumbent and incumbent.plan_id,
+        accepted=changes.document() if changes is not None and changes.is_large else None,
     )  # fmt: skip
     return await _view(session, publication, starts)
 

@@ -20,6 +20,10 @@ class PublishRequest(StrictModel):
         "whose home is near. Where a plan was made from another, territories of the same code keep "
         "their reps in any case",
     )
+    accept_changes: bool = Field(
+        default=False,
+        description="Publish the plan although its customers have changed since it was counted",
+    )
 
 
 class RepRef(BaseModel):

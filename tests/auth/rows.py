@@ -128,6 +128,14 @@ MATRIX: dict[str, Row] = {
     "list_layers": Row(ALL, "/v1/layers"),
     "create_layer": _writes(PLANNERS, "POST", "/v1/layers", 201, body={"name": "new"}),
     "get_layer": Row(ALL, "/v1/layers/{layer_id}"),
+    "list_named_accounts": Row(PLANNERS, "/v1/layers/{layer_id}/named-accounts"),
+    "put_named_account": _writes(
+        PLANNERS, "PUT", "/v1/layers/{layer_id}/named-accounts/{customer_id}", 200, 201,
+        body={"territory": "T01", "reason": "why"},
+    ),
+    "delete_named_account": _writes(
+        PLANNERS, "DELETE", "/v1/layers/{layer_id}/named-accounts/{customer_id}", 204, 404
+    ),
     "list_plans": Row(ALL, "/v1/plans"),
     "design_plan": _writes(
         PLANNERS, "POST", "/v1/plans", 202, body={"layer_id": 1, "n_territories": 2}

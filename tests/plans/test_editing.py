@@ -234,6 +234,38 @@ async def test_of_two_editors_with_one_version_one_wins(
     assert without.status_code == 428
 
 
+async def test_named_accounts_count_for_the_territory_that_they_name(
+    client: httpx.AsyncClient, database: Database, draft: str, layer_id: int
+) -> None:
+    rows = {row["code"]: row for row in (await get(client, draft))["balance"]}
+    cells = await cells_of(client, draft)
+    _, giver, taker = movable(cells)
+    async with database.reading() as session:
+        fine = await session.execute(text("SELECT id, cell FROM customer ORDER BY id"))
+        levels = {h3.get_resolution(cell) for cell in cells[giver]}
+        inside = [
+            number
+            for number, at in fine
+            if any(h3.cell_to_parent(h3.int_to_str(at), r) in cells[giver] for r in levels)
+        ]
+    for number in inside[:3]:
+        path = f"/v1/layers/{layer_id}/named-accounts/{number}"
+        named = await client.put(path, json={"territory": taker, "reason": "Head office"})
+        assert named.status_code == 201
+
+    refreshed = await post(client, draft, "refresh")
+
+    after = {row["code"]: row for row in refreshed.json()["balance"]}
+    assert after[giver]["customers"] == rows[giver]["customers"] - 3
+    assert after[taker]["customers"] == rows[taker]["customers"] + 3
+    assert after[taker]["work_minutes"] == pytest.approx(rows[taker]["work_minutes"] + 300)
+    assert refreshed.json()["named_accounts"]["customers"] == 3
+    merged = await post(client, draft, "merge", {"territories": [giver, taker], "into": giver})
+    assert merged.json()["named_accounts"] == {
+        "customers": 0, "share": 0.0, "without_territory": 3,
+    }  # fmt: skip
+
+
 # --- merge and split -----------------------------------------------------------------------------
 
 
