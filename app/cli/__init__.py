@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy.exc import DataError, IntegrityError
 
-from app.cli import data, database, keys, plans, processes
+from app.cli import data, database, keys, life, plans, processes
 from app.cli.demo import demo
 from app.cli.design import design
 from app.cli.doctor import doctor
@@ -23,13 +23,13 @@ app = typer.Typer(
 )
 app.add_typer(database.commands, name="db")
 app.add_typer(keys.commands, name="keys")
+app.add_typer(life.commands, name="plans")
 app.command()(demo)
 app.command()(doctor)
 app.command()(processes.serve)
 app.command()(processes.worker)
 app.command("import")(data.import_file)
 app.command()(design)
-app.command("plans")(plans.list_plans)
 app.command()(plans.publish)
 app.command()(front)
 app.command()(plans.rebalance)

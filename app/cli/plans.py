@@ -1,4 +1,4 @@
-"""`bailiwick design`, `plans`, `publish`, `rebalance`."""
+"""`bailiwick publish` and `rebalance`, and plans as tables."""
 
 from typing import Annotated, Any
 
