@@ -22,6 +22,7 @@ HEAVY_OPERATIONS = {
     "import_geofence_collection",
     "make_plan_front",
     "make_plan_pmtiles",
+    "split_territory",
 }
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 
