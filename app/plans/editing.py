@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WAIT_FOR_CHILD = text("""
     -- A transaction that waits for the solver is idle for longer than others may be.
-    SET LOCAL idle_in_transaction_session_timeout = '60s'
+    SET LOCAL idle_in_transaction_session_timeout = '150s'
 """)
 # What the solver is made of takes a second to import: whoever only reads need not wait for it.
 Change = Callable[[EditState, "Ground"], EditState]

@@ -26,7 +26,8 @@ from balancing import Graph, Instance, Parameters, Requirements, design
 from geo.cells import points_from_cells
 from geo.projection import local_equal_area
 
-LONGEST_S = 45.0
+# With machine code at hand it is a few seconds; compiling it first, once, takes a minute or two.
+LONGEST_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
