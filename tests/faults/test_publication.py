@@ -151,6 +151,7 @@ def test_readers_see_one_plan_whole_while_the_api_is_killed_as_it_publishes(
                 target, step = copied["id"], "publish"
             _strike(victim, target, step, chance.uniform(0, LONGEST_DELAY_S), answers)
             shown = client.expect((200,), "GET", f"/v1/layers/{layer['id']}")["plan_in_force"]
+            assert shown is not None, "no plan is in force"
             assert shown["plan_id"] in (in_force, target), "what was there, or what was asked for"
             in_force = shown["plan_id"]
             assert empty_site.rows(STRAY) == [(0, 0, 0)]
