@@ -40,14 +40,17 @@ from app.http.streams import StreamSlots
 from app.imports.endpoints import routes as imports
 from app.jobs.endpoints import routes as runs
 from app.layers.endpoints import routes as layers
+from app.layers.named_endpoints import routes as named_accounts
 from app.metrics.endpoints import routes as metrics
 from app.metrics.gauges import DomainGauges
 from app.ogc.endpoints import routes as ogc
 from app.ogc.reader import Reader as OgcReader
 from app.plans.certificate_endpoints import routes as certificates
 from app.plans.diff_endpoints import routes as diffs
+from app.plans.edit_endpoints import routes as plan_edits
 from app.plans.endpoints import routes as plans
 from app.plans.front_endpoints import routes as fronts
+from app.plans.life_endpoints import routes as plan_life
 from app.plans.rebalance_endpoints import routes as rebalances
 from app.plans.report_endpoints import routes as plan_reports
 from app.plans.verify_endpoints import routes as verifications
@@ -95,9 +98,12 @@ SUBJECTS = (
     imports,
     pmtiles,
     layers,
+    named_accounts,
     plans,
     certificates,
     diffs,
+    plan_life,
+    plan_edits,
     fronts,
     rebalances,
     schedules,

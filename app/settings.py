@@ -211,6 +211,7 @@ class Settings(BaseSettings):
     fold_interval_s: float = Field(default=2, gt=0)
     stalled_after_s: float = Field(default=30, gt=0)
     keep_reports_days: float = Field(default=90, gt=0, le=36_500)
+    approval_above_share: float = Field(default=0.05, ge=0, le=1)
     oidc_issuer: SecureAddress | None = None
     oidc_audience: str | None = Field(default=None, min_length=1, validate_default=True)
     oidc_jwks_url: SecureAddress | None = None

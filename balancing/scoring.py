@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from balancing.arrays import FloatArray, IntArray
 from balancing.centres import centre_units, centroids
 from balancing.component import Found
 from balancing.feasibility import find_violations
+from balancing.graph import Graph
 from balancing.instance import Instance
 from balancing.layout import Layout
 from balancing.measures import (
@@ -19,6 +22,55 @@ from balancing.measures import (
 )
 from balancing.parameters import Parameters
 from balancing.result import ComponentSummary, Result, StopReason
+
+
+@dataclass(frozen=True, eq=False)
+class Compactness:
+    """How compact a plan is; what each means stands in `Result`.
+
+    Attributes
+    ----------
+    centre_x_m, centre_y_m, centre_unit, radius_m, moment_of_inertia
+        (k,) of each territory.
+    cut_edges, objective_value
+        Of the plan.
+    """
+
+    centre_x_m: FloatArray
+    centre_y_m: FloatArray
+    centre_unit: IntArray
+    radius_m: FloatArray
+    moment_of_inertia: FloatArray
+    cut_edges: int
+    objective_value: float
+
+
+def compactness(
+    instance: Instance, parameters: Parameters, graph: Graph, alignment: IntArray
+) -> Compactness:
+    """Return how compact an alignment is; `graph` has the bridges and lacks what barriers cut."""
+    weight = instance.compactness_weight
+    centre_x, centre_y, centre_unit = _centres(instance, parameters, alignment)
+    inertia = moments_of_inertia(
+        instance.x_m, instance.y_m, instance.activity[:, 0], alignment, parameters.n_territories
+    )
+    n_cut = cut_edges(graph, alignment)
+    if parameters.objective == "moment_of_inertia":
+        value = _drawn_inertia(instance, parameters, alignment)
+    elif parameters.objective == "total_distance":
+        away = np.hypot(instance.x_m - centre_x[alignment], instance.y_m - centre_y[alignment])
+        value = float(np.sum(weight * away))
+    else:
+        value = float(n_cut)
+    return Compactness(
+        centre_x_m=centre_x,
+        centre_y_m=centre_y,
+        centre_unit=centre_unit,
+        radius_m=_radii(instance, alignment, centre_x, centre_y),
+        moment_of_inertia=inertia,
+        cut_edges=n_cut,
+        objective_value=value,
+    )
 
 
 def score(
@@ -35,24 +87,12 @@ def score(
     sums = territory_sums(instance.activity, alignment, n_territories)
     deviation = imbalance(sums, layout.targets)
     components = _summaries(instance, layout)
-    weight = instance.compactness_weight
-    centre_x, centre_y, centre_unit = _centres(instance, parameters, alignment)
-    radius_m = _radii(instance, alignment, centre_x, centre_y)
+    shape = compactness(instance, parameters, layout.graph, alignment)
+    radius_m = shape.radius_m
     violations = find_violations(
         instance, parameters, layout, alignment, sums, deviation, components, radius_m
     )
-    inertia = moments_of_inertia(
-        instance.x_m, instance.y_m, instance.activity[:, 0], alignment, n_territories
-    )
-    n_cut = cut_edges(layout.graph, alignment)
     spreads = [outcome.spread for outcome in found if outcome.spread is not None]
-    if parameters.objective == "moment_of_inertia":
-        value = _drawn_inertia(instance, parameters, alignment)
-    elif parameters.objective == "total_distance":
-        away = np.hypot(instance.x_m - centre_x[alignment], instance.y_m - centre_y[alignment])
-        value = float(np.sum(weight * away))
-    else:
-        value = float(n_cut)
     return Result(
         alignment=alignment,
         n_territories=n_territories,
@@ -61,14 +101,14 @@ def score(
         targets=layout.targets,
         imbalance=deviation,
         territory_component=layout.placed,
-        moment_of_inertia=inertia,
-        total_moment_of_inertia=float(inertia.sum()),
-        cut_edges=n_cut,
+        moment_of_inertia=shape.moment_of_inertia,
+        total_moment_of_inertia=float(shape.moment_of_inertia.sum()),
+        cut_edges=shape.cut_edges,
         objective=parameters.objective,
-        objective_value=value,
-        centre_x_m=centre_x,
-        centre_y_m=centre_y,
-        centre_unit=centre_unit,
+        objective_value=shape.objective_value,
+        centre_x_m=shape.centre_x_m,
+        centre_y_m=shape.centre_y_m,
+        centre_unit=shape.centre_unit,
         radius_m=radius_m,
         bridges=_used_bridges(parameters, alignment),
         n_starts=max((outcome.n_starts for outcome in found), default=0),

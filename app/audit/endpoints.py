@@ -24,6 +24,7 @@ Entity = Literal[
     "plan",
     "policy",
     "policy_firing",
+    "plan_comment",
     "publication",
     "rep",
     "run",

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy.exc import DataError, IntegrityError
 
-from app.cli import data, database, keys, plans, policies, processes
+from app.cli import data, database, keys, life, plans, policies, processes
 from app.cli.demo import demo
 from app.cli.design import design
 from app.cli.doctor import doctor
@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(database.commands, name="db")
 app.add_typer(keys.commands, name="keys")
-app.add_typer(plans.commands, name="plans")
+app.add_typer(life.commands, name="plans")
 app.add_typer(policies.commands, name="policies")
 app.command()(demo)
 app.command()(doctor)

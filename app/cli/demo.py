@@ -28,6 +28,7 @@ from app.imports.service import submit_file
 from app.jobs.child_main import die_with
 from app.layers.repository import create_layer, find_layer
 from app.layers.schemas import NewLayer
+from app.plans.approval import FREELY
 from app.plans.publishing import publish
 from app.plans.request import PlanRequest
 from app.plans.service import request_design
@@ -191,7 +192,7 @@ async def _design(settings: Settings, database: Database) -> None:
         run = await request_design(session, request, "demo")
     result = await wait_for(settings, database, run.id, is_quiet=False)
     async with database.writing(BY_DEMO) as session:
-        await publish(session, result["plan_id"], None, True, "demo")
+        await publish(session, result["plan_id"], None, True, "demo", FREELY)
 
 
 def _address(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from app.db.session import AnySession, Database, WriteSession
 from app.layers.repository import create_layer, find_layer
 from app.layers.schemas import NewLayer
 from app.plans import publishing, repository, service
+from app.plans.approval import ApprovalRule
 from app.plans.request import PlanRequest
 from app.plans.schemas import PlanView
 from app.reps.repository import find_rep_ids
@@ -131,7 +132,10 @@ def _design(
         result = await wait_for(settings, database, run.id, is_quiet=as_json)
         if publish:
             async with database.writing(AT_TERMINAL) as session:
-                await publishing.publish(session, result["plan_id"], None, True, AT_TERMINAL.actor)
+                await publishing.publish(
+                    session, result["plan_id"], None, True, AT_TERMINAL.actor,
+                    ApprovalRule.of(settings),
+                )  # fmt: skip
         async with database.reading() as session:
             return await repository.get_plan(session, EVERYTHING, result["plan_id"], fewest=1)
 

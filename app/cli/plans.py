@@ -6,13 +6,13 @@ import typer
 from rich.table import Table
 
 from app.cli.session import AT_TERMINAL, console, print_json, with_database
-from app.cli.verify import verify
 from app.db.scope import EVERYTHING
 from app.db.session import Database
 from app.errors import NotFound
 from app.layers.repository import find_layer
 from app.layers.schemas import LayerView
 from app.plans import publishing, repository
+from app.plans.approval import ApprovalRule
 from app.plans.schemas import DriftView, PlanView
 from app.settings import Settings
 
@@ -20,15 +20,8 @@ LayerName = Annotated[str, typer.Option("--layer", help="Name of the layer")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 
 
-commands = typer.Typer(invoke_without_command=True)
-commands.command()(verify)
-
-
-@commands.callback()
-def list_plans(context: typer.Context, layer: LayerName = "all", as_json: AsJson = False) -> None:
-    """List the plans of a layer, newest first; or verify one."""
-    if context.invoked_subcommand is not None:
-        return
+def list_plans(layer: LayerName = "all", as_json: AsJson = False) -> None:
+    """List the plans of a layer, newest first."""
 
     async def action(settings: Settings, database: Database) -> list[Any]:
         async with database.reading() as session:
@@ -56,7 +49,9 @@ def publish(
 
     async def action(settings: Settings, database: Database) -> Any:
         async with database.writing(AT_TERMINAL) as session:
-            return await publishing.publish(session, plan_id, None, True, AT_TERMINAL.actor)
+            return await publishing.publish(
+                session, plan_id, None, True, AT_TERMINAL.actor, ApprovalRule.of(settings)
+            )
 
     publication = with_database(action)
     if as_json:

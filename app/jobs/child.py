@@ -9,13 +9,14 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 
 from app.errors import Fault, InvalidInput, ServiceError, WorkspaceFull
 from app.jobs.child_main import EXIT_DISK_FULL
 from app.jobs.folders import FULL
-from app.jobs.runs import RunContext
+from app.settings import Settings
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MEMORY_CHECK_S = 0.5
@@ -30,8 +31,21 @@ class ChildCrashed(ServiceError):
     code = "child-crashed"
 
 
+class Reporting(Protocol):
+    """What a child is run for: a run of a worker, or a request."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this process."""
+        ...
+
+    def report(self, phase: str, progress: float) -> None:
+        """Take note of how far the child is."""
+        ...
+
+
 async def run_child(
-    context: RunContext, module: str, folder: Path, start: float, end: float
+    context: Reporting, module: str, folder: Path, start: float, end: float
 ) -> None:
     """Run `module.main(folder)` in a child; its progress fills `start` to `end` of the run's.
 
@@ -67,7 +81,7 @@ async def run_child(
 
 
 async def _follow(
-    context: RunContext, child: asyncio.subprocess.Process, start: float, end: float
+    context: Reporting, child: asyncio.subprocess.Process, start: float, end: float
 ) -> None:
     assert child.stdout is not None
     async for line in child.stdout:
@@ -125,7 +139,7 @@ def _reason(folder: Path, code: int, watch: asyncio.Task[None]) -> ServiceError:
     return ChildCrashed(f"The computation ended by {how}: {' '.join(last)[:300]}")
 
 
-def _environment(context: RunContext) -> dict[str, str]:
+def _environment(context: Reporting) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BAILIWICK_")}
     home = context.settings.home.absolute()
     caches = {

@@ -7,7 +7,9 @@ from fastapi import Path, Query, Response
 from app.auth import Anyone, Planner, Reading, Writing
 from app.db.scope import EVERYTHING
 from app.db.session import WriteSession
+from app.db.tables import Plan
 from app.http.admission import HEAVY
+from app.http.dependencies import AppSettings
 from app.http.etags import IfMatch, IfNoneMatch, entity_tag, require_match, tagged
 from app.http.paging import Page, PagingParameters
 from app.http.places import GEOJSON, GeoJsonResponse
@@ -15,6 +17,7 @@ from app.http.routing import router
 from app.http.tables import as_csv
 from app.jobs.schemas import RunView
 from app.plans import publishing, repository, service
+from app.plans.approval import ApprovalRule
 from app.plans.drift import measure_drift
 from app.plans.request import PlanRequest
 from app.plans.schemas import (
@@ -114,14 +117,21 @@ async def publish_plan(
     plan_id: PlanId,
     session: Writing,
     caller: Planner,
+    settings: AppSettings,
     body: PublishRequest = NOW,
     if_match: IfMatch = None,
 ) -> PublicationView:
-    """Bring a plan into force, now or from a later instant on."""
-    await _require_newest(session, plan_id, if_match)
+    """Bring a plan into force, now or from a later instant on.
+
+    One that moves more of the layer's customers than `BAILIWICK_APPROVAL_ABOVE_SHARE` needs the
+    approval of another person. One whose customers have changed since it was counted, so that it
+    misses its tolerances or 1 % of them came or went, is refused with what changed.
+    """
+    await require_newest(session, plan_id, if_match)
     return await publishing.publish(
-        session, plan_id, body.effective_from, body.assign_reps, caller.acting.actor
-    )
+        session, plan_id, body.effective_from, body.assign_reps, caller.acting.actor,
+        ApprovalRule.of(settings), body.accept_changes,
+    )  # fmt: skip
 
 
 @routes.post("/plans/{plan_id}:withdraw", status_code=204, response_class=Response)
@@ -129,13 +139,22 @@ async def withdraw_plan(
     plan_id: PlanId, session: Writing, caller: Planner, if_match: IfMatch = None
 ) -> Response:
     """Take back the publication of a plan that has not come into force yet."""
-    await _require_newest(session, plan_id, if_match)
-    await publishing.withdraw(session, plan_id)
+    await require_newest(session, plan_id, if_match)
+    await publishing.withdraw(session, plan_id, caller.acting.actor)
     return Response(status_code=204)
 
 
-async def _require_newest(session: WriteSession, plan_id: int, if_match: str | None) -> None:
+async def require_newest(session: WriteSession, plan_id: int, if_match: str | None) -> Plan:
     """Let a change of a plan through when its author has seen it as it is; others wait."""
-    await publishing.take_turn(session, plan_id)
-    plan = await repository.get_plan(session, EVERYTHING, plan_id, fewest=1)
-    require_match(if_match, entity_tag(plan))
+    plan = await publishing.take_turn(session, plan_id)
+    view = await repository.get_plan(session, EVERYTHING, plan_id, fewest=1)
+    require_match(if_match, entity_tag(view))
+    return plan
+
+
+async def changed(session: WriteSession, plan_id: int, response: Response) -> PlanView:
+    """Return a plan as it is after a change, with its new tag on the response."""
+    await session.flush()
+    view = await repository.get_plan(session, EVERYTHING, plan_id, fewest=1)
+    response.headers["ETag"] = entity_tag(view)
+    return view

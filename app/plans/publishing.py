@@ -6,10 +6,14 @@ import numpy as np
 from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import Range
 
-from app.db.session import WriteSession, driver_connection
+from app.db.session import WriteSession
 from app.db.tables import Layer, Plan, Publication, Rep, Territory, TerritoryOwner
 from app.errors import Conflict, Fault, InvalidInput, NotFound
-from app.plans.repository import load_alignment
+from app.plans.approval import ApprovalRule, require_approval
+from app.plans.changes import find_changes, refuse_large
+from app.plans.events import record
+from app.plans.lifecycle import require_step
+from app.plans.plan_cells import forget_cells, store_cells
 from app.plans.schemas import PublicationView
 from geo.distance import great_circle_m
 
@@ -45,6 +49,8 @@ async def publish(
     effective_from: datetime | None,
     assign_reps: bool,
     published_by: str,
+    rule: ApprovalRule,
+    accepts_changes: bool = False,
 ) -> PublicationView:
     """Put a plan in force from an instant on, ending the one in force until then.
 
@@ -55,15 +61,79 @@ async def publish(
     InvalidInput
         When the instant lies in the past.
     Conflict
-        When the plan is in force already, or another is published to start later.
+        When the plan is in force already, archived, or lacks the approval it needs, when its
+        customers have changed much since it was counted, unless that is accepted, or when another
+        is published to start later.
     """
     plan = await take_turn(session, plan_id)
     starts = await _start(session, effective_from)
-    await _end_predecessor(session, plan, starts)
-    await _store_cells(session, plan)
+    incumbent = await _predecessor(session, plan, starts)
+    await require_step(session, plan_id, "publish")
+    if incumbent is not None:
+        await require_approval(session, plan, incumbent.plan_id, rule)
+    # One that was in force before comes back as it was.
+    changes = None if plan.state == "published" else await find_changes(session, plan)
+    if changes is not None and not accepts_changes:
+        refuse_large(plan, changes)
+    publication = await _bring_into_force(session, plan, starts, incumbent, published_by)
+    planned = await _planned_reps(session, plan) if assign_reps else {}
+    if planned:
+        await _assign_planned_reps(session, plan_id, planned, starts)
+    elif assign_reps:
+        await _assign_near_reps(session, plan_id, starts)
+    await record(
+        session, plan_id, published_by, "published",
+        effective_from=starts.isoformat(), after_plan_id=incumbent and incumbent.plan_id,
+        accepted=changes.document() if changes is not None and changes.is_large else None,
+    )  # fmt: skip
+    return await _view(session, publication, starts)
+
+
+async def roll_back(
+    session: WriteSession, plan_id: int, effective_from: datetime | None, published_by: str
+) -> PublicationView:
+    """Bring an earlier plan of the layer into force again.
+
+    What was in force before needs no new approval: a wrong plan is to be undone at once.
+
+    Raises
+    ------
+    NotFound
+        When there is no such plan.
+    InvalidInput
+        When the instant lies in the past.
+    Conflict
+        When the plan was never in force, is so still, or another is published to start later.
+    """
+    plan = await take_turn(session, plan_id)
+    await require_step(session, plan_id, "rollback")
+    starts = await _start(session, effective_from)
+    incumbent = await _predecessor(session, plan, starts)
+    publication = await _bring_into_force(session, plan, starts, incumbent, published_by)
+    await record(
+        session, plan_id, published_by, "rolled_back",
+        effective_from=starts.isoformat(), after_plan_id=incumbent and incumbent.plan_id,
+    )  # fmt: skip
+    return await _view(session, publication, starts)
+
+
+async def _bring_into_force(
+    session: WriteSession,
+    plan: Plan,
+    starts: datetime,
+    incumbent: Publication | None,
+    published_by: str,
+) -> Publication:
+    if incumbent is not None:
+        await session.execute(
+            update(Publication)
+            .where(Publication.id == incumbent.id)
+            .values(during=func.tstzrange(func.lower(Publication.during), starts, "[)"))
+        )
+    await store_cells(session, plan)
     publication = Publication(
         layer_id=plan.layer_id,
-        plan_id=plan_id,
+        plan_id=plan.id,
         during=Range(starts, None, bounds="[)"),
         published_by=published_by,
     )
@@ -71,23 +141,25 @@ async def publish(
     plan.state = "published"
     plan.version += 1
     await session.flush()
-    await session.execute(KEEP_OWNERS, {"plan_id": plan_id, "starts": starts})
-    if assign_reps and plan.parameters.get("rep_ids"):
-        await _assign_planned_reps(session, plan, starts)
-    elif assign_reps:
-        await _assign_near_reps(session, plan_id, starts)
+    await session.execute(KEEP_OWNERS, {"plan_id": plan.id, "starts": starts})
+    return publication
+
+
+async def _view(
+    session: WriteSession, publication: Publication, starts: datetime
+) -> PublicationView:
     owners = await session.scalar(
         select(func.count(TerritoryOwner.id))
         .join(Territory)
-        .where(Territory.plan_id == plan_id, TerritoryOwner.during.contains(starts))
+        .where(Territory.plan_id == publication.plan_id, TerritoryOwner.during.contains(starts))
     )
     return PublicationView(
         id=publication.id,
-        layer_id=plan.layer_id,
-        plan_id=plan_id,
+        layer_id=publication.layer_id,
+        plan_id=publication.plan_id,
         effective_from=starts,
         effective_to=None,
-        published_by=published_by,
+        published_by=publication.published_by,
         owners=owners or 0,
     )
 
@@ -110,8 +182,10 @@ async def take_turn(session: WriteSession, plan_id: int) -> Plan:
     return plan
 
 
-async def withdraw(session: WriteSession, plan_id: int) -> None:
+async def withdraw(session: WriteSession, plan_id: int, actor: str) -> None:
     """Take back a publication that has not begun; what it was to end goes on.
+
+    A plan that was never in force is a draft again.
 
     Raises
     ------
@@ -129,6 +203,7 @@ async def withdraw(session: WriteSession, plan_id: int) -> None:
     if coming is None:
         raise Conflict(f"Plan {plan_id} has no publication that is still to begin.")
     starts = coming.during.lower
+    assert starts is not None
     await session.delete(coming)
     await session.flush()
     await session.execute(
@@ -137,9 +212,17 @@ async def withdraw(session: WriteSession, plan_id: int) -> None:
         .values(during=func.tstzrange(func.lower(Publication.during), None, "[)"))
     )
     own = select(Territory.id).where(Territory.plan_id == plan_id)
-    await session.execute(delete(TerritoryOwner).where(TerritoryOwner.territory_id.in_(own)))
-    plan.state = "draft"
+    owners = delete(TerritoryOwner).where(TerritoryOwner.territory_id.in_(own))
+    past = select(Publication.id).where(Publication.plan_id == plan_id).limit(1)
+    if await session.scalar(past) is None:
+        await session.execute(owners)
+        await forget_cells(session, plan_id)
+        plan.state = "draft"
+    else:
+        # Whose its territories were while it was in force stays known.
+        await session.execute(owners.where(func.lower(TerritoryOwner.during) >= starts))
     plan.version += 1
+    await record(session, plan_id, actor, "withdrawn", effective_from=starts.isoformat())
 
 
 async def _start(session: WriteSession, wanted: datetime | None) -> datetime:
@@ -152,8 +235,8 @@ async def _start(session: WriteSession, wanted: datetime | None) -> datetime:
     return wanted.astimezone(UTC)
 
 
-async def _end_predecessor(session: WriteSession, plan: Plan, starts: datetime) -> None:
-    """End what is in force at `starts`; refuse when something is to start later."""
+async def _predecessor(session: WriteSession, plan: Plan, starts: datetime) -> Publication | None:
+    """Return what is in force at `starts`; refuse when something is to start later."""
     later = await session.execute(
         select(Publication.plan_id, func.lower(Publication.during).label("starts"))
         .where(Publication.layer_id == plan.layer_id, func.lower(Publication.during) >= starts)
@@ -166,56 +249,45 @@ async def _end_predecessor(session: WriteSession, plan: Plan, starts: datetime) 
             "cannot come into force before it.",
             [Fault("successor", f"/v1/plans/{successor.plan_id}", "/effective_from")],
         )
-    current = await session.scalar(
+    current: Publication | None = await session.scalar(
         select(Publication).where(
             Publication.layer_id == plan.layer_id, Publication.during.contains(starts)
         )
     )
-    if current is None:
-        return
-    if current.plan_id == plan.id:
+    if current is not None and current.plan_id == plan.id:
         raise Conflict(f"Plan {plan.id} is in force already.")
-    await session.execute(
-        update(Publication)
-        .where(Publication.id == current.id)
-        .values(during=func.tstzrange(func.lower(Publication.during), starts, "[)"))
-    )
+    return current
 
 
-async def _store_cells(session: WriteSession, plan: Plan) -> None:
-    """Fill the plan's partition of `plan_cell`, unless it has one."""
-    known = select(func.to_regclass(f"public.plan_cell_{plan.id}"))
-    if await session.scalar(known) is not None:
-        return
-    cells, ordinals = await load_alignment(session, plan.id)
-    ids = await session.scalars(
-        select(Territory.id).where(Territory.plan_id == plan.id).order_by(Territory.ordinal)
-    )
-    owners = np.array(list(ids), dtype=np.int64)[ordinals]
-    await session.execute(text("SELECT create_plan_partition(:plan)"), {"plan": plan.id})
-    connection = await driver_connection(session)
-    rows = zip(cells.tolist(), owners.tolist(), strict=True)
-    # The name holds a number of ours; identifiers cannot be bound.
-    statement = f"COPY plan_cell_{plan.id:d} (plan_id, cell, territory_id) FROM STDIN"
-    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        await copy.write("".join(f"{plan.id}\t{cell}\t{owner}\n" for cell, owner in rows))
-    await session.execute(text("SELECT attach_plan_partition(:plan)"), {"plan": plan.id})
+async def _planned_reps(session: WriteSession, plan: Plan) -> dict[int, int]:
+    """Return the rep that each territory was designed for, by the territory's id.
 
-
-async def _assign_planned_reps(session: WriteSession, plan: Plan, starts: datetime) -> None:
-    """Give each territory without an owner the rep it was designed for, if there still is one."""
-    rep_ids = plan.parameters["rep_ids"]
-    present = set(await session.scalars(select(Rep.id).where(Rep.id.in_(rep_ids))))
-    during = Range(starts, None, bounds="[)")
-    territories = await session.execute(
-        select(Territory.id, Territory.ordinal).where(
-            Territory.plan_id == plan.id, ~_is_owned(during)
+    They stand in the parameters by number, and after edits that changed the numbers with the
+    territories.
+    """
+    listed = plan.parameters.get("rep_ids")
+    rows = await session.execute(
+        select(Territory.id, Territory.ordinal, Territory.scores["rep_id"].as_integer()).where(
+            Territory.plan_id == plan.id
         )
     )
+    planned = {number: listed[place] if listed else rep_id for number, place, rep_id in rows}
+    return {number: rep_id for number, rep_id in planned.items() if rep_id is not None}
+
+
+async def _assign_planned_reps(
+    session: WriteSession, plan_id: int, planned: dict[int, int], starts: datetime
+) -> None:
+    """Give each territory without an owner the rep it was designed for, if there still is one."""
+    present = set(await session.scalars(select(Rep.id).where(Rep.id.in_(planned.values()))))
+    during = Range(starts, None, bounds="[)")
+    free = await session.scalars(
+        select(Territory.id).where(Territory.plan_id == plan_id, ~_is_owned(during))
+    )
     owners = [
-        {"territory_id": territory_id, "rep_id": rep_ids[ordinal], "during": during}
-        for territory_id, ordinal in territories
-        if rep_ids[ordinal] in present
+        {"territory_id": number, "rep_id": planned[number], "during": during}
+        for number in free
+        if planned.get(number) in present
     ]
     if owners:
         await session.execute(insert(TerritoryOwner), owners)

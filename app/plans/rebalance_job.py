@@ -29,6 +29,7 @@ from app.plans.rebalance_reading import (
     read_named,
     read_plan,
     refuse_unknown,
+    rename_locked,
 )
 from app.plans.rebalance_request import RebalanceRequest
 from app.plans.request import MEASURES, PlanRequest
@@ -161,6 +162,7 @@ async def read_inputs(session: AnySession, plan_id: int, request: RebalanceReque
     except ValidationError:
         detail = f"Plan {plan_id} was not designed by a request that can be varied."
         raise Conflict(detail) from None
+    rename_locked(document, resolved, known.codes)
     return Inputs(
         plan_id=plan_id,
         layer_id=layer.id,

@@ -177,6 +177,31 @@ def _renamed(document: dict[str, Any], codes: list[str]) -> dict[str, Any]:
     return document
 
 
+def rename_locked(document: dict[str, Any], resolved: dict[str, Any], codes: list[str]) -> None:
+    """Have locked territories, too, named and numbered by their place in the plan.
+
+    They were looked up by their codes, which after edits are not those of their places.
+    """
+    wish = document.get("locked_territories")
+    if wish is None:
+        return
+    place = {territory_number(code): ordinal for ordinal, code in enumerate(codes)}
+    kept = [code for code in wish["codes"] if territory_number(code) in place]
+    ground = [
+        (cell, place[number])
+        for cell, number in zip(
+            resolved["locked"]["cells"], resolved["locked"]["territories"], strict=True
+        )
+        if number in place
+    ]
+    named = [territory_code(place[territory_number(code)], len(codes)) for code in kept]
+    document["locked_territories"] = {**wish, "codes": named} if kept else None
+    resolved["locked"] = {
+        "cells": [cell for cell, _ in ground],
+        "territories": [ordinal for _, ordinal in ground],
+    }
+
+
 async def _chosen_customers(
     session: AnySession, layer: Layer, selection: Selection
 ) -> tuple[Cells, Floats]:

@@ -20,7 +20,14 @@ from app.plans.reticence import (
     without_facts,
     without_few,
 )
-from app.plans.schemas import ComponentView, PlanSummary, PlanView, RepRef, TerritoryRow
+from app.plans.schemas import (
+    ComponentView,
+    NamedAccounts,
+    PlanSummary,
+    PlanView,
+    RepRef,
+    TerritoryRow,
+)
 from geo.cells import cells_to_text
 
 TERRITORY_FEATURES = text("""
@@ -44,6 +51,17 @@ HAS_FEW = text("""
         SELECT FROM territory CROSS JOIN LATERAL
             (SELECT CAST(scores -> 'activity' ->> 'customers' AS float) AS customers) AS activity
         WHERE plan_id = :plan_id AND customers > 0 AND customers < :fewest)
+""")
+NAMED_ACCOUNTS = text("""
+    -- Named accounts of a layer now, by whether the plan has the territory that they name.
+    SELECT count(territory.id), count(*) - count(territory.id)
+    FROM customer_override AS named
+    JOIN layer ON layer.id = named.layer_id
+    JOIN customer ON customer.id = named.customer_id
+    LEFT JOIN territory
+        ON territory.plan_id = :plan_id AND territory.code = named.territory_code
+    WHERE named.layer_id = :layer_id AND named.during @> now()
+        AND layer_accepts(layer.customer_filter, class, segment, tags, status)
 """)
 
 
@@ -114,6 +132,7 @@ async def get_plan(session: AnySession, scope: Scope, plan_id: int, *, fewest: i
         scores=plan.scores,
         balance=balance,
         components=[ComponentView(**component) for component in plan.components],
+        named_accounts=await _named_accounts(session, plan, balance),
     )
     return without_few(view, fewest)
 
@@ -183,6 +202,19 @@ async def load_alignment(session: AnySession, plan_id: int) -> tuple[Cells, Ordi
     return unpack(data)
 
 
+async def _named_accounts(
+    session: AnySession, plan: Plan, balance: list[TerritoryRow]
+) -> NamedAccounts:
+    given = {"plan_id": plan.id, "layer_id": plan.layer_id}
+    placed, unplaced = (await session.execute(NAMED_ACCOUNTS, given)).one()
+    customers = sum(row.customers or 0.0 for row in balance)
+    return NamedAccounts(
+        customers=placed,
+        share=min(placed / customers, 1.0) if customers else 0.0,
+        without_territory=unplaced,
+    )
+
+
 async def _without_few(
     session: AnySession, view: PlanSummary, pieces: list[dict[str, Any]], fewest: int
 ) -> PlanSummary:
@@ -243,8 +275,8 @@ def _territory(row: Any) -> TerritoryRow:
 
 def _summary(plan: Plan, state_now: str) -> dict[str, Any]:
     same = (
-        "id", "layer_id", "name", "origin", "parent_id", "created_at", "n_territories", "n_cells",
-        "resolutions",
+        "id", "layer_id", "name", "version", "origin", "parent_id", "created_at", "n_territories",
+        "n_cells", "resolutions",
     )  # fmt: skip
     return {
         **{name: getattr(plan, name) for name in same},

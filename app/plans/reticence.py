@@ -37,6 +37,11 @@ def without_few(plan: PlanView, fewest: int) -> PlanView:
         "scores": scores if is_whole else {},
         "violations": without_facts(plan.violations),
     }
+    named = plan.named_accounts
+    if named is not None and (
+        is_few(named.customers, fewest) or is_few(named.without_territory, fewest)
+    ):
+        told["named_accounts"] = None
     if not is_whole:
         told["max_imbalance"] = largest_imbalance(balance)
     return plan.model_copy(update=told)
@@ -68,9 +73,11 @@ def without_facts(violations: list[ViolationView]) -> list[ViolationView]:
 
 def manifest_without_few(manifest: dict[str, Any], fewest: int) -> dict[str, Any]:
     """Return a manifest; of an input of few customers not even its digest, which could be tried."""
-    if is_few(manifest.get("input", {}).get("customers", 0), fewest):
-        return {**manifest, "input": {}}
-    return manifest
+    told = dict(manifest)
+    for name in ("input", "recounted"):
+        if is_few(manifest.get(name, {}).get("customers", 0), fewest):
+            told[name] = {}
+    return told
 
 
 def _hide_pieces(pieces: list[ComponentView], fewest: int) -> list[ComponentView]:

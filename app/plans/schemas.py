@@ -20,6 +20,10 @@ class PublishRequest(StrictModel):
         "whose home is near. Where a plan was made from another, territories of the same code keep "
         "their reps in any case",
     )
+    accept_changes: bool = Field(
+        default=False,
+        description="Publish the plan although its customers have changed since it was counted",
+    )
 
 
 class RepRef(BaseModel):
@@ -90,6 +94,7 @@ class PlanSummary(BaseModel):
     id: int
     layer_id: int
     name: str
+    version: int = Field(description="Grows with every change")
     state: PlanState
     origin: PlanOrigin
     parent_id: int | None = Field(description="The plan this one was made from")
@@ -104,6 +109,16 @@ class PlanSummary(BaseModel):
     bbox: tuple[float, float, float, float]
 
 
+class NamedAccounts(BaseModel):
+    """Customers that belong to a territory by name, against the cell they are in."""
+
+    customers: int
+    share: float = Field(description="Of the customers in the balance table")
+    without_territory: int = Field(
+        description="Those whose account names a territory that the plan does not have"
+    )
+
+
 class PlanView(PlanSummary):
     """A plan with its balance table and the pieces of its region."""
 
@@ -112,6 +127,10 @@ class PlanView(PlanSummary):
     balance: list[TerritoryRow]
     components: list[ComponentView] = Field(
         default=[], description="Empty, as are scores and parameters, for callers of limited scope"
+    )
+    named_accounts: NamedAccounts | None = Field(
+        default=None,
+        description="Null for callers of limited scope, and where they are too few to be told",
     )
 
 

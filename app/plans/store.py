@@ -87,7 +87,7 @@ async def store_plan(
 def scores_of_plan(document: dict[str, Any]) -> dict[str, Any]:
     """Return what is stored as the scores of a plan, from what the child wrote of it."""
     boxes = [territory["bbox"] for territory in document["territories"]]
-    return {**document["scores"], "bbox": _bbox(boxes)}
+    return {**document["scores"], "bbox": box_around(boxes)}
 
 
 def scores_of_territory(territory: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _split(drawn: Any, name: str) -> list[bytes]:
     return [data[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def _bbox(boxes: list[list[float]]) -> list[float]:
+def box_around(boxes: list[list[float]]) -> list[float]:
     """Return the box around all; outlines cut at 180° make it span the world, which is true."""
     edges = np.array(boxes)
     lows, highs = edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)

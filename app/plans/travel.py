@@ -1,7 +1,7 @@
 """Travel between a rep's home and the customers of a territory: the stem of a day's tour.
 
 It is no sum over customers, so no part of the work that is balanced; it is computed on the finished
-plan (docs/plans.md):
+plan (docs/checking.md):
 
     stem = field days × 2 × minutes on the road from home to a customer, on average over customers
     field days = ⌈work / minutes in the field of a day⌉

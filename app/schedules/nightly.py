@@ -16,11 +16,13 @@ from sqlalchemy import select, update
 from app.activity import fold
 from app.db.session import AnySession, WriteSession
 from app.db.tables import Plan, Rebalance, Schedule, ScheduleNight, Territory
-from app.errors import NotFound
+from app.errors import Conflict, NotFound
 from app.jobs.child import run_child
 from app.jobs.folders import work_folder
 from app.jobs.runs import RunContext
+from app.plans.approval import ApprovalRule
 from app.plans.front_store import plan_in_force, request_of
+from app.plans.lifecycle import archive, propose
 from app.plans.publishing import publish
 from app.plans.rebalance_job import CHILD, Outcome, read_inputs, store_outcome
 from app.plans.rebalance_request import MoveBudget, RebalanceRequest
@@ -215,11 +217,16 @@ async def _decide(
     found = await session.get_one(Rebalance, outcome.rebalance_id)
     option = found.outcome["options"][found.outcome["picked"]]
     if night.publish_within is not None and _is_within(option, night.publish_within):
-        await publish(session, outcome.new_plan_id, None, False, context.requested_by)
-        return "published"
-    await session.execute(
-        update(Plan).where(Plan.id == outcome.new_plan_id).values(state="proposed")
-    )
+        rule = ApprovalRule.of(context.settings)
+        try:
+            await publish(session, outcome.new_plan_id, None, False, context.requested_by, rule)
+        except Conflict as conflict:
+            # Nothing is changed by then: what may not come into force by itself is proposed.
+            night.reason = f"{night.reason} {conflict.detail}"
+        else:
+            return "published"
+    plan = await session.get_one(Plan, outcome.new_plan_id)
+    await propose(session, plan, context.requested_by, night.reason)
     return "proposed"
 
 
@@ -238,11 +245,9 @@ async def _withdraw_older(session: WriteSession, night: Night) -> None:
     proposed = select(ScheduleNight.new_plan_id).where(
         ScheduleNight.schedule_id == night.schedule_id, ScheduleNight.new_plan_id.is_not(None)
     )
-    await session.execute(
-        update(Plan)
-        .where(Plan.id.in_(proposed), Plan.state == "proposed")
-        .values(state="archived", version=Plan.version + 1)
-    )
+    older = select(Plan).where(Plan.id.in_(proposed), Plan.state == "proposed").order_by(Plan.id)
+    for plan in (await session.scalars(older)).all():
+        await archive(session, plan, f"schedule {night.schedule_id}", "Proposed anew.")
 
 
 async def _end(

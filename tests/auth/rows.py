@@ -25,6 +25,7 @@ EAST_ASIA = {
     "coordinates": [[[110, 25], [130, 25], [130, 45], [110, 45], [110, 25]]],
 }
 REP = {"name": "X"}
+NO_MOVE = {"moves": [{"cells": ["870800000ffffff"], "to": "T01"}]}
 PLACE = {"name": "N", "lon": 121.0, "lat": 31.0}
 # The outlines of `tests.ground` are a metre wide, at the origin of the map.
 TILE = "22/2097152/2097151"
@@ -127,6 +128,14 @@ MATRIX: dict[str, Row] = {
     "list_layers": Row(ALL, "/v1/layers"),
     "create_layer": _writes(PLANNERS, "POST", "/v1/layers", 201, body={"name": "new"}),
     "get_layer": Row(ALL, "/v1/layers/{layer_id}"),
+    "list_named_accounts": Row(PLANNERS, "/v1/layers/{layer_id}/named-accounts"),
+    "put_named_account": _writes(
+        PLANNERS, "PUT", "/v1/layers/{layer_id}/named-accounts/{customer_id}", 200, 201,
+        body={"territory": "T01", "reason": "why"},
+    ),
+    "delete_named_account": _writes(
+        PLANNERS, "DELETE", "/v1/layers/{layer_id}/named-accounts/{customer_id}", 204, 404
+    ),
     "list_plans": Row(ALL, "/v1/plans"),
     "design_plan": _writes(
         PLANNERS, "POST", "/v1/plans", 202, body={"layer_id": 1, "n_territories": 2}
@@ -194,6 +203,44 @@ MATRIX: dict[str, Row] = {
     "get_alert": Row(ALL, "/v1/alerts/{alert_id}", hides=True),
     "acknowledge_alert": _writes(
         PLANNERS, "POST", "/v1/alerts/{alert_id}:acknowledge", 200, body={"note": "seen"}
+    ),
+    # One's own plan is in force, another's is a draft.
+    "propose_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:propose", 200, 409),
+    "approve_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:approve", 409),
+    "reject_plan": _writes(
+        PLANNERS, "POST", "/v1/plans/{plan_id}:reject", 409, body={"reason": "no"}
+    ),
+    "archive_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:archive", 200, 409),
+    "roll_back_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:rollback", 409),
+    "copy_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:copy", 201),
+    # Of a draft as small as these no cell can move, and there is no edit to undo.
+    "move_plan_cells": _writes(
+        PLANNERS, "PATCH", "/v1/plans/{plan_id}/cells", 409, 422, body=NO_MOVE
+    ),
+    "merge_territories": _writes(
+        PLANNERS, "POST", "/v1/plans/{plan_id}:merge", 409,
+        body={"territories": ["T01", "T02"], "into": "T01"},
+    ),
+    "split_territory": _writes(
+        PLANNERS, "POST", "/v1/plans/{plan_id}:split", 409, 422, body={"territory": "T01"}
+    ),
+    "lock_in_plan": _writes(
+        PLANNERS, "POST", "/v1/plans/{plan_id}:lock", 200, 409, body={"territories": ["T01"]}
+    ),
+    "unlock_in_plan": _writes(
+        PLANNERS, "POST", "/v1/plans/{plan_id}:unlock", 200, 409, body={"territories": ["T01"]}
+    ),
+    "undo_edit": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:undo", 409),
+    "redo_edit": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:redo", 409),
+    "refresh_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:refresh", 200, 409),
+    "list_plan_events": Row(DETAIL, "/v1/plans/{plan_id}/events", unseen=True),
+    "list_plan_comments": Row(DETAIL, "/v1/plans/{plan_id}/comments", unseen=True),
+    "add_plan_comment": _writes(
+        PLANNERS, "POST", "/v1/plans/{plan_id}/comments", 201, body={"text": "why"}
+    ),
+    # What is said of the plans was said by somebody else.
+    "delete_plan_comment": _writes(
+        PLANNERS, "DELETE", "/v1/plans/{plan_id}/comments/{comment_id}", 403
     ),
     # Geofences are ground, not customers: everybody sees all.
     "list_geofences": Row(ALL, "/v1/geofences"),

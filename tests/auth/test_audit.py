@@ -163,6 +163,8 @@ NOT_AUDITED = {
     "measure_snapshot": "sums of customers by month",
     "plan_cell": "the alignment of a plan, unpacked",
     "plan_certificate": "made with its plan",
+    "plan_edit": "what undoes an edit; who made it stands in plan_event",
+    "plan_event": "what happened to a plan: a log of its own",
     "plan_front": "made by a run",
     "plan_front_point": "made by a run",
     "plan_move": "made by a run",
@@ -238,6 +240,7 @@ def test_every_table_of_what_people_own_writes_its_changes_down(settings: Settin
         ("layer", "name = 'N'", {"name": "sales"}, {"name": "N"}),
         ("plan", "name = 'N'", {"name": "plan"}, {"name": "N"}),
         ("territory", "name = 'N'", {"name": "T01"}, {"name": "N"}),
+        ("plan_comment", "text = 'N'", {"text": "why"}, {"text": "N"}),
         ("geofence", "name = 'N'", {"name": "one"}, {"name": "N"}),
         ("api_key", "role = 'admin'", {"role": "viewer"}, {"role": "admin"}),
         ("publication", "published_by = 'N'", {"published_by": "me"}, {"published_by": "N"}),
@@ -252,7 +255,7 @@ async def test_whatever_people_own_tells_who_changed_it_and_how(
     before: dict[str, Any], after: dict[str, Any],
 ) -> None:  # fmt: skip
     await make_world(database)
-    await _execute(database, NAMED_ACCOUNT)
+    await _execute(database, NAMED_ACCOUNT, COMMENT)
 
     async with database.writing(Acting("key:0 (Lin Mei)", "planner", "my-request")) as session:
         changed = f"UPDATE {table} SET {change} WHERE id = (SELECT min(id) FROM {table})"
@@ -268,6 +271,7 @@ NAMED_ACCOUNT = """
     INSERT INTO customer_override (layer_id, customer_id, territory_code, during, reason)
     SELECT 1, min(id), 'T01', tstzrange(now(), NULL), 'asked' FROM customer
 """
+COMMENT = "INSERT INTO plan_comment (plan_id, author, text) VALUES (1, 'me', 'why')"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from app.db.tables import (
     GeofenceCell,
     Plan,
     PlanCertificate,
+    PlanComment,
     PlanFront,
     PlanMove,
     Policy,
@@ -124,12 +125,17 @@ async def make_world(database: Database) -> World:
             for n in range(2)
         ]
         session.add_all([own_run, other_run])
+        comments: list[int] = []
         for plan_id in (plan.plan_id, draft.plan_id):
             session.add(
                 PlanCertificate(plan_id=plan_id, sha256="a" * 64, n_bytes=2, document=GZIPPED)
             )
             session.add(PlanFront(plan_id=plan_id, facts=FRONT_FACTS))
             session.add(_move(plan_id))
+            comment = PlanComment(plan_id=plan_id, author="somebody else", text="why")
+            session.add(comment)
+            await session.flush()
+            comments.append(comment.id)
             drawing = Run(
                 kind="pmtiles", state="succeeded", parameters={"plan_id": plan_id},
                 requested_by="test", result={"sha256": "0" * 64},
@@ -196,6 +202,7 @@ async def make_world(database: Database) -> World:
             "run_id": own_run.id, "geofence_id": fences[0].id, "prefix": own_key.prefix,
             "rebalance_id": looks[0].id, "schedule_id": schedules[0].id,
             "local_date": NIGHT, "position": 0,
+            "comment_id": comments[0],
             "external_id": "OWN", "territory_id": plan.territories["T01"],
             "policy_id": policy_ids[0], "alert_id": alerts[0].id,
         }  # fmt: skip
@@ -205,6 +212,7 @@ async def make_world(database: Database) -> World:
             "run_id": other_run.id, "geofence_id": fences[1].id, "prefix": other_key.prefix,
             "rebalance_id": looks[1].id, "schedule_id": schedules[1].id,
             "local_date": NIGHT, "position": 0,
+            "comment_id": comments[1],
             "external_id": "FOREIGN", "territory_id": plan.territories["T02"],
             "policy_id": policy_ids[1], "alert_id": alerts[1].id,
         }  # fmt: skip

@@ -1,17 +1,21 @@
 """Commands as people and scripts see them: what they print, and their exit status."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import app.cli
 import app.cli.session
 from app.db.access import Access
+from app.db.session import Database
 from app.settings import Settings
+from tests.auth.world import make_world
 
 GOOD = "external_id,name,lon,lat\nc1,One,121.47,31.23\nc2,Two,121.48,31.24\n"
 BAD_ROW = "c3,Three,500,31.2\n"
@@ -226,12 +230,53 @@ def test_a_mapping_of_another_form_is_refused(
 # --- plans ---------------------------------------------------------------------------------------
 
 
+def test_a_plan_is_taken_through_its_life(bailiwick: Bailiwick, settings: Settings) -> None:
+    asyncio.run(_make_world(settings))
+
+    def view(*words: str) -> dict[str, Any]:
+        said = bailiwick("plans", *words, "--json")
+        assert said.status == 0, said.err
+        document: dict[str, Any] = json.loads(said.out)
+        return document
+
+    copy = view("copy", "1", "--name", "What if")
+    number = str(copy["id"])
+    assert (copy["name"], copy["state"], copy["parent_id"]) == ("What if", "draft", 1)
+    assert bailiwick("plans", "propose", number, "--note", "for Monday").out == (
+        f"Plan {number} is proposed.\n"
+    )
+    assert view("reject", number, "not yet")["state"] == "draft"
+    assert view("propose", number)["state"] == "proposed"
+    assert view("approve", number)["state"] == "approved"
+    assert view("publish", number, "--accept-changes")["plan_id"] == copy["id"]
+    assert "is in force from" in bailiwick("plans", "rollback", "1").out
+    assert view("show", number)["state"] == "superseded"
+    assert view("archive", number)["state"] == "archived"
+    refused = bailiwick("plans", "publish", number)
+    assert (refused.status, "is archived" in refused.err) == (1, True)
+    assert bailiwick("plans", "rollback", "1", "--from", "tomorrow").status == 2
+    listed = bailiwick("plans", "--layer", "sales")
+    assert listed.out == bailiwick("plans", "list", "--layer", "sales").out
+    assert "What if" in listed.out
+
+
+async def _make_world(settings: Settings) -> None:
+    database = Database.of(settings)
+    await make_world(database)
+    await database.close()
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
         (["plans"], "There is no layer 'all'."),
         (["rebalance", "--dry-run"], "There is no layer 'all'."),
         (["publish", "7"], "7"),
+        (["plans", "list"], "There is no layer 'all'."),
+        (["plans", "show", "7"], "There is no plan 7."),
+        (["plans", "propose", "7"], "There is no plan 7."),
+        (["plans", "rollback", "7"], "There is no plan 7."),
+        (["plans", "copy", "7"], "There is no plan 7."),
         (["front", "7"], "7"),
     ],
 )

@@ -94,6 +94,11 @@ LATER_ROWS = (
         fired_on, seen_on, evidence, sentence, is_of_few, proposal)
         VALUES (1, 1, 1, 1, 'T01', '2026-01-01', '2026-01-01', '{}', 's', false, 'split')""",
     """INSERT INTO set_aside_index VALUES ('ix', 'CREATE INDEX ix ON customer (name)')""",
+    """INSERT INTO plan_event (plan_id, actor, action, detail)
+        VALUES (1, 'me', 'proposed', '{}')""",
+    """INSERT INTO plan_comment (plan_id, author, text) VALUES (1, 'me', 'why')""",
+    """INSERT INTO plan_edit (plan_id, actor, kind, alignment, territories, parameters)
+        VALUES (1, 'me', 'moved', 'x', '[]', '{}')""",
 )
 
 # What an empty database has: the policies that every layer begins with.

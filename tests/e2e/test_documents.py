@@ -59,7 +59,7 @@ def test_the_first_plan_is_made_again_as_shown(deployment: Deployment) -> None:
     if deployment.get("/v1/plans/1").status_code == 404:
         run_blocks(deployment, "docs/first-steps.md")
 
-    output, *_ = run_blocks(deployment, "docs/plans.md")
+    output, *_ = run_blocks(deployment, "docs/checking.md")
 
     assert "Plan 1 is identical to what its manifest and its input come to." in output
 

@@ -27,6 +27,7 @@ HEAVY_OPERATIONS = {
     "verify_plan",
     "make_plan_report",
     "make_plan_pmtiles",
+    "split_territory",
 }
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 

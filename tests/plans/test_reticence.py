@@ -31,7 +31,8 @@ def _plan(customers: list[int], pieces: list[int]) -> PlanView:
     return PlanView(
         id=1, layer_id=1, name="p", state="draft", created_at=datetime.now(UTC), n_territories=3,
         n_cells=3, resolutions=[5], tolerances={"work_minutes": 0.1}, is_feasible=False,
-        violations=[heavy], bbox=BBOX, parameters={"seed": 1}, balance=rows,
+        violations=[heavy], bbox=BBOX, parameters={"seed": 1}, balance=rows, version=1,
+        origin="design", parent_id=None,
         max_imbalance={"work_minutes": max(abs(row.imbalance["work_minutes"]) for row in rows)},
         scores={"cut_edges": 3, "heaviest_cell_share_of_target": 0.3, "region": {"n_pieces": 1}},
         components=[_piece(n) for n in pieces],

@@ -12,6 +12,7 @@ from app.db.tables.base import Base
 from app.db.tables.generation import DataChange, DataGeneration, SetAsideIndex
 from app.db.tables.geofence import Geofence, GeofenceCell
 from app.db.tables.people import Customer, Rep
+from app.db.tables.plan_life import PlanComment, PlanEdit, PlanEvent
 from app.db.tables.planning import (
     CustomerOverride,
     Layer,
@@ -55,6 +56,9 @@ __all__ = [
     "Plan",
     "PlanCell",
     "PlanCertificate",
+    "PlanComment",
+    "PlanEdit",
+    "PlanEvent",
     "PlanFront",
     "PlanFrontPoint",
     "PlanInput",
