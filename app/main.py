@@ -49,6 +49,7 @@ from app.plans.diff_endpoints import routes as diffs
 from app.plans.endpoints import routes as plans
 from app.plans.front_endpoints import routes as fronts
 from app.plans.rebalance_endpoints import routes as rebalances
+from app.plans.what_if_endpoints import routes as what_ifs
 from app.reps.endpoints import routes as reps
 from app.search.endpoints import routes as search
 from app.settings import Settings
@@ -96,6 +97,7 @@ SUBJECTS = (
     diffs,
     fronts,
     rebalances,
+    what_ifs,
     geofences,
     many_geofences,
     ogc,

@@ -25,6 +25,7 @@ from app.jobs.sweeping import Watch, sweep
 from app.plans.front_job import run_front
 from app.plans.job import run_design
 from app.plans.rebalance_job import run_rebalance
+from app.plans.what_if_job import run_what_if
 from app.settings import Settings
 from app.tiles.pmtiles_job import run_pmtiles
 
@@ -36,6 +37,7 @@ HANDLERS: dict[str, Handler] = {
     "import": run_import,
     "pmtiles": run_pmtiles,
     "rebalance": run_rebalance,
+    "what-if": run_what_if,
 }
 GRACEFUL_STOP_S = 20.0
 LAST_WORDS_S = 5.0

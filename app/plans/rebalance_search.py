@@ -106,6 +106,18 @@ class RebalanceSearch:
         at = positions_in(cells, self.task.cells)
         return np.where(at >= 0, ordinals[at], -1).astype(np.int32)
 
+    def hold(self, units: dict[int, int]) -> None:
+        """Have units, by number, in territories whatever else is wished."""
+        wishes = self.task.parameters.requirements
+        n_units = len(self.task.cells)
+        locks = np.full(n_units, -1, np.int32) if wishes.locks is None else wishes.locks.copy()
+        locks[list(units)] = list(units.values())
+        wishes = replace(wishes, locks=locks)
+        self.task = replace(
+            self.task, parameters=replace(self.task.parameters, requirements=wishes)
+        )
+        self._parameters = replace(self._parameters, requirements=wishes)
+
     def _chosen(self, chosen: dict[str, Any]) -> Choice:
         task = self.task
         is_protected = units_with(task.cells, chosen["protected"])

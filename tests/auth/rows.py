@@ -145,7 +145,13 @@ MATRIX: dict[str, Row] = {
     "list_plan_rebalances": Row(DETAIL, "/v1/plans/{plan_id}/rebalances", unseen=True),
     "get_rebalance": Row(DETAIL, "/v1/rebalances/{rebalance_id}", unseen=True),
     "list_plan_moves": Row(DETAIL, "/v1/plans/{plan_id}/moves", unseen=True),
-    "list_moved_customers": Row(DETAIL, "/v1/plans/{plan_id}/moves/{position}/customers", unseen=True),
+    "list_moved_customers": Row(
+        DETAIL, "/v1/plans/{plan_id}/moves/{position}/customers", unseen=True
+    ),
+    "suppose_changes": _writes(
+        PLANNERS, "POST", "/v1/plans/{plan_id}:what-if", 202, 409, 422,
+        body={"changes": [{"kind": "territory_added"}]},
+    ),
     # One's own plan is in force already, and nothing is still to begin.
     "publish_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:publish", 201, 409),
     "withdraw_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:withdraw", 204, 409),

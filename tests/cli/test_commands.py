@@ -231,6 +231,8 @@ def test_a_mapping_of_another_form_is_refused(
     [
         (["plans"], "There is no layer 'all'."),
         (["rebalance", "--dry-run"], "There is no layer 'all'."),
+        (["what-if", "--add"], "There is no layer 'all'."),
+        (["what-if", "7", "--remove", "T01"], "There is no plan 7."),
         (["publish", "7"], "7"),
         (["front", "7"], "7"),
     ],

@@ -22,6 +22,7 @@ HEAVY_OPERATIONS = {
     "import_geofence_collection",
     "make_plan_front",
     "rebalance_plan",
+    "suppose_changes",
     "make_plan_pmtiles",
 }
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
