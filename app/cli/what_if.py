@@ -101,9 +101,10 @@ def _show(found: WhatIfResult) -> None:
         how = "takes over" if added.takes_over else "begins with a part of"
         near = "" if added.distance_km is None else f", {added.distance_km:.1f} km from the place"
         console.print(f"{added.code} {how} {added.made_of}{near}.", highlight=False)
-    for move in found.moves[:SHOWN]:
+    shown = [move for move in found.moves if move.customers >= 1][:SHOWN]
+    for move in shown:
         console.print(f"  {move.customers:,.0f} customers, {escape(move.text)}", highlight=False)
-    hidden = max(len(found.moves) - SHOWN, 0) + found.moves_left_out
+    hidden = len(found.moves) - len(shown) + found.moves_left_out
     if hidden:
         console.print(f"  and {hidden} smaller moves", highlight=False)
     _show_cost(found)

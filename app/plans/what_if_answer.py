@@ -122,6 +122,7 @@ class Answer:
                     "after": None if new == NOWHERE or after is None else after[new],
                 }
             )
+        rows = [row for row in rows if row["before"] or row["after"]]
         order = sorted(range(len(rows)), key=lambda number: (-_change(rows[number]), number))
         shown = sorted(order[:MOST_ROWS])
         return [rows[number] for number in shown], len(rows) - len(shown)

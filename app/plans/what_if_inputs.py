@@ -100,6 +100,7 @@ class Inputs:
                     "change": addition.change,
                     "pointer": addition.pointer,
                     "place": addition.place,
+                    "replaces": addition.rep is not None,
                 }
                 for number, addition in enumerate(self.effect.additions)
             ],

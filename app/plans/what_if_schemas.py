@@ -25,6 +25,7 @@ class Load(BaseModel):
     """What a territory carries, named accounts included; work in minutes per year."""
 
     cells: int
+    components: int = Field(description="Connected pieces, counted apart from the solver: 1")
     customers: float
     work_minutes: float
     potential: float

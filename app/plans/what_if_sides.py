@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.plans.drawing import count_pieces
 from app.plans.request import MEASURES
 from app.plans.task import Task
 from balancing import BalancingError, Result, assess
@@ -89,10 +90,14 @@ class PlanSide:
 
     def loads(self) -> list[dict[str, Any]]:
         """What each territory carries."""
-        n_cells = np.bincount(self._alignment, minlength=self._size)
-        return [self._load(ordinal, int(n)) for ordinal, n in enumerate(n_cells.tolist())]
+        n_cells = np.bincount(self._alignment, minlength=self._size).tolist()
+        graph, links = self._task.instance.graph, self._task.links
+        graph = graph.edited(links.bridges, links.forbidden)
+        pieces = count_pieces(graph, self._alignment, self._size).tolist()
+        counts = zip(n_cells, pieces, strict=True)
+        return [self._load(ordinal, *pair) for ordinal, pair in enumerate(counts)]
 
-    def _load(self, ordinal: int, n_cells: int) -> dict[str, Any]:
+    def _load(self, ordinal: int, n_cells: int, n_pieces: int) -> dict[str, Any]:
         number = self._n_with_home[ordinal]
         imbalance = {}
         for place, (column, name) in enumerate(
@@ -103,6 +108,7 @@ class PlanSide:
                 imbalance[name] = float(self.sums[ordinal, column] / target - 1)
         return {
             "cells": n_cells,
+            "components": n_pieces,
             **amounts(self.sums[ordinal]),
             "target_work_minutes": round(float(self.targets[ordinal, 0]), DECIMALS),
             "level": self.level(ordinal),

@@ -78,6 +78,11 @@ class Beginning:
         place, ordinal = addition["place"], addition["ordinal"]
         near = None if place is None else self._nearest(np.isin(labels, able), *place)
         label = self._heaviest(labels, able) if near is None else int(labels[near])
+        vacant = self._vacant_beside(labels, label) if addition["replaces"] else []
+        if near is not None and vacant:
+            # Who joins next door to who left takes over: one more change for nobody.
+            label = int(labels[self._nearest(np.isin(labels, vacant), *place)])
+            near = None
         units = np.flatnonzero(labels == label).astype(np.int32)
         if label >= self._n_after:
             origin = label - self._n_after
@@ -129,6 +134,14 @@ class Beginning:
         closed = list(self._task.parameters.requirements.closed)
         can[closed] = False
         return [int(label) for label in np.flatnonzero(can)]
+
+    def _vacant_beside(self, labels: Ordinals, label: int) -> list[int]:
+        """Those that disappear and touch a territory, if that one itself does not."""
+        if label >= self._n_after:
+            return []
+        tails = np.repeat(labels, np.diff(self._graph.indptr))
+        heads = labels[self._graph.indices]
+        return [int(n) for n in np.unique(heads[(tails == label) & (heads >= self._n_after)])]
 
     def _nearest(self, is_possible: Flags, lon: float, lat: float) -> int:
         away_m = great_circle_m(self._lon, self._lat, lon, lat)

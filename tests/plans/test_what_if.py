@@ -112,6 +112,7 @@ def assert_sound(found: dict[str, Any], customers: float = 600, level: float = 0
     after = balance(found)
     assert sum(load["customers"] for load in after.values()) == pytest.approx(customers)
     assert all(abs(load["level"] - 1) <= level + 1e-9 for load in after.values()), after
+    assert {load["components"] for load in after.values()} == {1}
     moved = found["moved"]
     for name in ("customers", "work_minutes", "potential", "revenue"):
         listed = sum(move[name] for move in found["moves"])
@@ -217,6 +218,36 @@ async def test_who_joins_where_another_left_takes_over(
     (heir,) = found["removed"][0]["successors"]
     assert (heir["code"], heir["share"]) == ("T06", 1.0)
     assert found["code"] == "within_triggers"
+
+
+async def test_who_joins_next_door_takes_over_but_a_territory_wanted_there_is_made_there(
+    plan: dict[str, Any], reps: list[dict[str, Any]], ask: Ask
+) -> None:
+    leaves = {"kind": "rep_leaves", "rep_id": reps[2]["id"]}
+    (heir,) = (await ask(plan["id"], leaves))["removed"][0]["successors"][:1]
+    place = plan["balance"][CODES.index(heir["code"])]["label_point"]
+
+    joined = await ask(plan["id"], leaves, {"kind": "rep_joins", "home": place})
+    added = await ask(plan["id"], leaves, {"kind": "territory_added", "near": place})
+
+    assert_sound(joined)
+    assert_sound(added)
+    assert (joined["added"][0]["made_of"], joined["added"][0]["takes_over"]) == ("T03", True)
+    assert (added["added"][0]["made_of"], added["added"][0]["takes_over"]) == (heir["code"], False)
+    assert joined["affected"]["number"] < added["affected"]["number"]
+    assert added["added"][0]["distance_km"] < 10
+
+
+async def test_where_the_budget_allows_no_plan_nothing_is_said_of_after(
+    plan: dict[str, Any], ask: Ask
+) -> None:
+    found = await ask(plan["id"], {"kind": "territory_added"}, budget={"customers": 0})
+
+    assert found["code"] == "nothing_within_budget"
+    assert not any(option["is_picked"] for option in found["options"])
+    assert balance(found) == {}
+    assert balance(found, "before").keys() == set(CODES)
+    assert (found["moved"], found["moves"], found["affected"]["number"]) == (None, [], 0)
 
 
 async def test_a_territory_more_is_made_near_the_place(
