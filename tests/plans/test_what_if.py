@@ -1,16 +1,21 @@
 """What-ifs: each change through the API and a worker, and nothing written but the run."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import orjson
 import pytest
 from sqlalchemy import func, select, text
 
+import app.cli
 from app.db.session import Database
 from app.db.tables import Base
+from app.settings import Settings
 from geo.cells import cells_from_text, points_from_cells
 from geo.distance import great_circle_m
 from geo.membership import units_of
@@ -387,6 +392,84 @@ async def test_the_same_question_has_the_same_answer(
     assert Counter(added["takes_over"] for added in first["added"]) == {True: 1, False: 1}
     assert sorted(balance(first)) == ["T01", "T02", "T03", "T04", "T06", "T07"]
     assert_sound(first)
+
+
+async def test_a_draft_for_reps_knows_whose_its_territories_will_be(
+    layer_id: int, reps: list[dict[str, Any]], design_plan: DesignPlan, ask: Ask
+) -> None:
+    run = await design_plan(
+        layer_id=layer_id, rep_ids=[rep["id"] for rep in reps[:5]], homes="preferred",
+        lock_homes=True, tolerances={"work_minutes": 0.05, "customers": None},
+    )  # fmt: skip
+    leaver = reps[1]
+
+    found = await ask(
+        run["result"]["plan_id"],
+        {"kind": "rep_leaves", "rep_id": leaver["id"]},
+        {"kind": "rep_changes", "rep_id": reps[3]["id"], "capacity_minutes": 42240},
+    )
+
+    assert_sound(found)
+    targets = {code: load["target_work_minutes"] for code, load in balance(found).items()}
+    assert targets.keys() == {"T01", "T03", "T04", "T05"}
+    assert targets["T04"] / targets["T01"] == pytest.approx(42240 / leaver["capacity_minutes"])
+    assert [row["rep"]["name"] for row in found["balance"]] == [f"Rep {n}" for n in range(5)]
+
+
+async def test_locked_territories_stay_as_they_are_unless_they_go(
+    plan: dict[str, Any], layer_id: int, design_plan: DesignPlan, ask: Ask
+) -> None:
+    run = await design_plan(
+        layer_id=layer_id, n_territories=5,
+        locked_territories={"plan_id": plan["id"], "codes": ["T02", "T04"]},
+        tolerances={"work_minutes": 0.2, "customers": None},
+    )  # fmt: skip
+
+    found = await ask(run["result"]["plan_id"], {"kind": "territory_removed", "territory": "T02"})
+
+    assert_sound(found, level=0.2)
+    before, after = balance(found, "before"), balance(found)
+    assert after["T04"]["cells"] == before["T04"]["cells"]
+    assert not {move["from_code"] for move in found["moves"]} & {"T04"}
+    assert found["removed"][0]["successors"]
+
+
+async def test_the_command_says_what_the_api_says(
+    settings: Settings,
+    plan: dict[str, Any],
+    reps: list[dict[str, Any]],
+    ask: Ask,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("BAILIWICK_HOME", str(settings.home))
+    monkeypatch.setenv("BAILIWICK_AUTH", "off")
+    monkeypatch.setattr("app.cli.session.configure_logs", lambda _: None)
+    file = tmp_path / "changes.json"
+    file.write_text('{"changes": [{"kind": "territory_removed", "territory": "T03"}]}')
+    rep_id = reps[0]["id"]
+
+    async def say(*words: str) -> str:
+        capfd.readouterr()
+        monkeypatch.setattr("sys.argv", ["bailiwick", "what-if", *words])
+        with pytest.raises(SystemExit) as end:
+            await asyncio.to_thread(app.cli.main)
+        out, err = capfd.readouterr()
+        assert end.value.code == 0, err
+        return out
+
+    by_words = orjson.loads(await say("--rep-leaves", str(rep_id), "--file", str(file), "--json"))
+    for_people = await say(str(plan["id"]), "--remove", "T03", "--add")
+
+    changes = [
+        {"kind": "territory_removed", "territory": "T03"},
+        {"kind": "rep_leaves", "rep_id": rep_id},
+    ]
+    assert by_words == await ask(plan["id"], *changes)
+    assert "T03 (Rep 2) is taken over by T06 100%" in for_people
+    assert "T06 takes over T03." in for_people
+    assert "Nothing was changed." in for_people
 
 
 AREA = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
