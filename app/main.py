@@ -54,6 +54,7 @@ from app.plans.life_endpoints import routes as plan_life
 from app.plans.rebalance_endpoints import routes as rebalances
 from app.plans.report_endpoints import routes as plan_reports
 from app.plans.verify_endpoints import routes as verifications
+from app.plans.what_if_endpoints import routes as what_ifs
 from app.policies.endpoints import routes as policies
 from app.reps.endpoints import routes as reps
 from app.schedules.endpoints import routes as schedules
@@ -109,6 +110,7 @@ SUBJECTS = (
     schedules,
     verifications,
     plan_reports,
+    what_ifs,
     geofences,
     many_geofences,
     ogc,

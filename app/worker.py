@@ -27,6 +27,7 @@ from app.plans.job import run_design
 from app.plans.rebalance_job import run_rebalance
 from app.plans.report_job import run_report
 from app.plans.verify_job import run_verify
+from app.plans.what_if_job import run_what_if
 from app.schedules.firing import fire_due
 from app.schedules.nightly import run_nightly
 from app.settings import Settings
@@ -43,6 +44,7 @@ HANDLERS: dict[str, Handler] = {
     "rebalance": run_rebalance,
     "report": run_report,
     "verify": run_verify,
+    "what-if": run_what_if,
 }
 GRACEFUL_STOP_S = 20.0
 LAST_WORDS_S = 5.0

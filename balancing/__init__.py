@@ -6,7 +6,7 @@ from balancing.errors import BalancingError, InstanceError, ParameterError, Veri
 from balancing.graph import Graph, connected_components
 from balancing.instance import Instance
 from balancing.move_policy import MoveLimit, MovePolicy
-from balancing.move_reasons import MovedBlock, explain_moves
+from balancing.move_reasons import MovedBlock, explain_moves, moved_blocks
 from balancing.observer import Observer, Phase, Progress
 from balancing.parameters import Objective, Parameters
 from balancing.rebalance import rebalance
@@ -45,6 +45,7 @@ __all__ = [
     "connected_components",
     "design",
     "explain_moves",
+    "moved_blocks",
     "rebalance",
     "verify",
 ]

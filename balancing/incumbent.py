@@ -50,7 +50,7 @@ class Homes:
 def homes_of(layout: Layout, work: FloatArray, incumbent: IntArray, policy: MovePolicy) -> Homes:
     """Return the homes of a layout's nodes; `work` (n_units,) decides between several."""
     merged, n_units = layout.merged, len(incumbent)
-    home = _node_homes(merged.node, merged.n_nodes, work, incumbent)
+    home = node_homes(layout, work, incumbent)
     unit_home = home[merged.node]
     is_away = (incumbent >= 0) & (incumbent != unit_home)
     is_closed = layout.closed >= 0
@@ -73,9 +73,10 @@ def homes_of(layout: Layout, work: FloatArray, incumbent: IntArray, policy: Move
     )
 
 
-def _node_homes(node: IntArray, n_nodes: int, work: FloatArray, incumbent: IntArray) -> IntArray:
+def node_homes(layout: Layout, work: FloatArray, incumbent: IntArray) -> IntArray:
     """(n_nodes,) incumbent territory with most work in each node, the lower of equals."""
-    home = np.full(n_nodes, -1, np.int32)
+    node = layout.merged.node
+    home = np.full(layout.merged.n_nodes, -1, np.int32)
     known = np.flatnonzero(incumbent >= 0)
     pairs, place = np.unique(np.stack([node[known], incumbent[known]]), axis=1, return_inverse=True)
     sums = np.bincount(place, work[known], pairs.shape[1])

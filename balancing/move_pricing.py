@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from balancing.arrays import FloatArray, IntArray
-from balancing.incumbent import Homes, home_centres, homes_of, start_from
+from balancing.incumbent import Homes, home_centres, homes_of, node_homes, start_from
 from balancing.instance import Instance
 from balancing.layout import Layout, components_of
 from balancing.move_policy import MovePolicy
@@ -71,16 +71,19 @@ class PriceSearch:
         parameters: Parameters,
         layout: Layout,
         past: IntArray,
+        begin: IntArray,
         policy: MovePolicy,
     ) -> None:
         self._layout = layout
         homes = homes_of(layout, instance.activity[:, 0], past, policy)
+        first = node_homes(layout, instance.activity[:, 0], begin)
         most = policy.most_units_per_territory
         self._parts = [
             _prepared(
                 component,
                 bands_of(component, parameters),
                 homes,
+                first,
                 np.flatnonzero(layout.label == number).astype(np.int32),
                 np.flatnonzero(layout.placed == number).astype(np.int32),
                 np.inf if most is None else float(most),
@@ -131,19 +134,22 @@ def _prepared(
     component: Component,
     bands: Bands,
     homes: Homes,
+    first: IntArray,
     nodes: IntArray,
     territories: IntArray,
     most_per_territory: float,
 ) -> _Part:
     problem = make_problem(component)
-    local = np.full(max(int(homes.home.max()), int(territories.max())) + 2, -1, np.int32)
+    highest = max(int(homes.home.max()), int(first.max()), int(territories.max()))
+    local = np.full(highest + 2, -1, np.int32)
     local[territories] = np.arange(len(territories), dtype=np.int32)
     home = local[homes.home[nodes]]
     is_fixed = homes.is_fixed[nodes] & (home >= 0)
-    centres = home_centres(problem, np.where(problem.lock >= 0, problem.lock, home))
+    begin = np.where(is_fixed, home, local[first[nodes]])
+    centres = home_centres(problem, np.where(problem.lock >= 0, problem.lock, begin))
     is_single = len(territories) == 1
     prices = np.zeros(1) if is_single else prices_at(problem, centres)
-    start = start_from(problem, home, is_fixed, prices)
+    start = start_from(problem, begin, is_fixed, prices)
     held = is_fixed & (start == home)
     problem = problem._replace(lock=np.where(held, home, problem.lock).astype(np.int32))
     moving = Moving(

@@ -68,19 +68,27 @@ def explain_moves(
         return ()
     blocks = [
         _explained(instance, past, result, units)
-        for units in _blocks(instance, parameters, past, result.alignment, moved)
+        for units in moved_blocks(instance, parameters, past, result.alignment, moved)
     ]
     return tuple(sorted(blocks, key=lambda block: (-block.activity[0], block.units[0])))
 
 
-def _blocks(
+def moved_blocks(
     instance: Instance,
     parameters: Parameters,
     past: IntArray,
     alignment: IntArray,
     moved: IntArray,
 ) -> list[IntArray]:
-    """Sets of touching moved units with the same two territories."""
+    """Return sets of touching moved units with the same two territories, each ascending.
+
+    Parameters
+    ----------
+    past
+        (n_units,) int32 where each unit was; numbers beyond those of the territories are fine.
+    moved
+        The units in question, ascending.
+    """
     wishes = parameters.requirements
     graph = instance.graph.edited(wishes.bridges, wishes.forbidden_edges).restricted_to(moved)
     tails = np.repeat(moved, np.diff(graph.indptr))

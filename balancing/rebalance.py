@@ -38,6 +38,7 @@ def rebalance(
     policy: MovePolicy,
     seed: int,
     observer: Observer | None = None,
+    start: ArrayLike | None = None,
 ) -> Rebalancing:
     """Return plans near the incumbent that restore the tolerances, and the pick among them.
 
@@ -60,11 +61,15 @@ def rebalance(
         Not negative; the same arguments give the same plans.
     observer
         Hears of progress and may ask to stop; the plans found until then are returned.
+    start
+        (n_units,) where the search begins, in the form of the incumbent, by default there: with
+        ground of a territory that is new given to it already. What moves is counted against the
+        incumbent all the same, and what is protected begins there.
 
     Raises
     ------
     ParameterError
-        As `design` does, and if incumbent or policy do not fit the instance.
+        As `design` does, and if incumbent, start or policy do not fit the instance.
     VerificationError
         If a plan fails its independent check; a defect.
 
@@ -76,24 +81,26 @@ def rebalance(
     """
     check_fit(instance, parameters, seed)
     policy.check_fit(instance, parameters.tolerances)
-    past = _as_incumbent(incumbent, instance.n_units, parameters.n_territories)
+    size = instance.n_units, parameters.n_territories
+    past = _as_incumbent(incumbent, *size, "incumbent")
+    begin = past if start is None else _as_incumbent(start, *size, "start")
     monitor = Monitor(observer)
-    run = _Run(instance, parameters, past, policy, seed, monitor)
+    run = _Run(instance, parameters, past, begin, policy, seed, monitor)
     return run.rebalancing()
 
 
-def _as_incumbent(incumbent: ArrayLike, n_units: int, n_territories: int) -> IntArray:
-    past = np.asarray(incumbent)
+def _as_incumbent(given: ArrayLike, n_units: int, n_territories: int, field: str) -> IntArray:
+    past = np.asarray(given)
     if past.shape != (n_units,) or past.dtype.kind not in "iu":
         raise ParameterError(
-            f"the incumbent must be {n_units} whole numbers, one per unit", field="incumbent"
+            f"the {field} must be {n_units} whole numbers, one per unit", field=field
         )
     faults = np.flatnonzero((past < -1) | (past >= n_territories))
     if faults.size:
         index = int(faults[0])
         raise ParameterError(
-            f"incumbent[{index}] names territory {past[index]}; there are {n_territories}",
-            field="incumbent",
+            f"{field}[{index}] names territory {past[index]}; there are {n_territories}",
+            field=field,
             index=index,
         )
     return past.astype(np.int32)
@@ -107,6 +114,7 @@ class _Run:
         instance: Instance,
         parameters: Parameters,
         past: IntArray,
+        begin: IntArray,
         policy: MovePolicy,
         seed: int,
         monitor: Monitor,
@@ -114,15 +122,16 @@ class _Run:
         self._instance = instance
         self._parameters = parameters
         self._past = past
+        self._begin = begin
         self._policy = policy
         self._seed = seed
         self._monitor = monitor
-        self._layout = lay_out(instance, parameters, past)
+        self._layout = lay_out(instance, parameters, begin)
         self._fresh_objective: float | None = None
 
     def rebalancing(self) -> Rebalancing:
         search = PriceSearch(
-            self._instance, self._parameters, self._layout, self._past, self._policy
+            self._instance, self._parameters, self._layout, self._past, self._begin, self._policy
         )
         base = self._option("incumbent", None, self._layout, search.start)
         if base.is_within_triggers:

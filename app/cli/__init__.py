@@ -13,6 +13,7 @@ from app.cli.design import design
 from app.cli.doctor import doctor
 from app.cli.front import front
 from app.cli.rebalance import rebalance
+from app.cli.what_if import what_if
 from app.errors import ServiceError, SetupError
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ app.command()(design)
 app.command()(plans.publish)
 app.command()(front)
 app.command()(rebalance)
+app.command("what-if")(what_if)
 app.command()(processes.openapi)
 
 

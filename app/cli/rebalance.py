@@ -69,7 +69,7 @@ def rebalance(
         settings: Settings, database: Database
     ) -> tuple[RebalanceView, list[MoveView]]:
         async with database.writing(AT_TERMINAL) as session:
-            wanted = plan_id or await _in_force(session, layer)
+            wanted = plan_id or await in_force(session, layer)
             run = await rebalance_store.request_rebalance(
                 session, wanted, request, AT_TERMINAL.actor
             )
@@ -94,7 +94,7 @@ def rebalance(
 def _report_drift(layer: str, plan_id: int | None, as_json: bool) -> None:
     async def action(settings: Settings, database: Database) -> DriftView:
         async with database.reading() as session:
-            wanted = plan_id or await _in_force(session, layer)
+            wanted = plan_id or await in_force(session, layer)
             return await measure_drift(session, EVERYTHING, wanted)
 
     drift = with_database(action)
@@ -104,7 +104,14 @@ def _report_drift(layer: str, plan_id: int | None, as_json: bool) -> None:
         show_drift(drift)
 
 
-async def _in_force(session: AnySession, layer: str) -> int:
+async def in_force(session: AnySession, layer: str) -> int:
+    """Return the plan in force on a layer.
+
+    Raises
+    ------
+    NotFound
+        When there is none.
+    """
     found = known(await find_layer(session, layer), layer)
     if found.plan_in_force is None:
         raise NotFound(f"No plan is in force on the layer {layer!r}.")

@@ -123,12 +123,13 @@ def _groups(request: PlanRequest) -> Iterator[Fault]:
 
 def _cells(request: PlanRequest) -> Iterator[Fault]:
     for index, lock in enumerate(request.locks):
-        yield from _cell_faults(lock.cells, f"/locks/{index}/cells")
+        yield from cell_faults(lock.cells, f"/locks/{index}/cells")
     for index, group in enumerate(request.keep_together):
-        yield from _cell_faults(group.cells or [], f"/keep_together/{index}/cells")
+        yield from cell_faults(group.cells or [], f"/keep_together/{index}/cells")
 
 
-def _cell_faults(cells: list[str], pointer: str) -> Iterator[Fault]:
+def cell_faults(cells: list[str], pointer: str) -> Iterator[Fault]:
+    """Yield a fault for each text that is no H3 cell."""
     try:
         cells_from_text(cells)
     except CellError as error:
@@ -138,20 +139,21 @@ def _cell_faults(cells: list[str], pointer: str) -> Iterator[Fault]:
 
 def _geometries(request: PlanRequest) -> Iterator[Fault]:
     if request.region is not None:
-        yield from _geometry_faults(polygon_from_geojson, request.region, "/region")
+        yield from geometry_faults(polygon_from_geojson, request.region, "/region")
     for index, group in enumerate(request.keep_together):
         if group.area is not None:
             pointer = f"/keep_together/{index}/area"
-            yield from _geometry_faults(polygon_from_geojson, group.area, pointer)
+            yield from geometry_faults(polygon_from_geojson, group.area, pointer)
     for field in ("barriers", "discouraged"):
         for index, wish in enumerate(getattr(request, field)):
             pointer = f"/{field}/{index}/geometry"
-            yield from _geometry_faults(barrier_from_geojson, wish.geometry, pointer)
+            yield from geometry_faults(barrier_from_geojson, wish.geometry, pointer)
 
 
-def _geometry_faults(
+def geometry_faults(
     read: Callable[[Any], object], geometry: dict[str, Any], pointer: str
 ) -> Iterator[Fault]:
+    """Yield what is wrong with a geometry."""
     try:
         read(geometry)
     except GeometryError as error:

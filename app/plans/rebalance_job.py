@@ -28,6 +28,7 @@ from app.plans.rebalance_reading import (
     read_chosen,
     read_named,
     read_plan,
+    read_sharing,
     refuse_unknown,
     rename_locked,
 )
@@ -156,7 +157,8 @@ async def read_inputs(session: AnySession, plan_id: int, request: RebalanceReque
     if total <= 0:
         raise InvalidInput("The customers of this layer have no work to balance any more.")
     by_name = np.array([row[0] for row in named])
-    document = await design_document(session, plan, known, by_name, total)
+    sharing = await read_sharing(session, plan, known)
+    document = design_document(plan.parameters, known.codes, sharing, by_name, total)
     try:
         resolved = await resolve(session, PlanRequest.model_validate(document))
     except ValidationError:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, text
 from app.db.session import AnySession
 from app.db.tables import Layer, Plan, Publication, Rep, Territory
 from app.errors import Fault, InvalidInput
+from app.plans.checks import cell_faults
 from app.plans.rebalance_request import RebalanceRequest, Selection
 from app.plans.repository import load_alignment
 from app.plans.request import territory_code, territory_number
@@ -75,6 +76,14 @@ class Chosen:
         return {name: getattr(self, name) for name in names}
 
 
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Wanted part (k,) of each territory, and whether they are those of the plan's own reps."""
+
+    shares: Floats
+    has_reps: bool
+
+
 async def read_plan(session: AnySession, plan_id: int) -> KnownPlan:
     """Return a plan with the names of its territories."""
     cells, ordinals = await load_alignment(session, plan_id)
@@ -91,8 +100,10 @@ async def read_plan(session: AnySession, plan_id: int) -> KnownPlan:
     )  # fmt: skip
 
 
-def refuse_unknown(request: RebalanceRequest, codes: list[str]) -> None:
-    """Refuse a request that names territories the plan has not.
+def refuse_unknown(request: RebalanceRequest, codes: list[str], at: str = "") -> None:
+    """Refuse a request that names territories the plan has not, or cells that are none.
+
+    `at` is the pointer to the request.
 
     Raises
     ------
@@ -100,13 +111,18 @@ def refuse_unknown(request: RebalanceRequest, codes: list[str]) -> None:
         The fault points to each.
     """
     faults = [
-        Fault("unknown", f"the plan has no {code}", f"/{field}/territories/{index}")
+        Fault("unknown", f"the plan has no {code}", f"{at}/{field}/territories/{index}")
         for field in ("protect", "prefer_to_keep")
         for index, code in enumerate(getattr(request, field).territories)
         if code not in codes
     ]
     if faults:
         raise InvalidInput("A territory is not in the plan.", faults)
+    for field in ("protect", "prefer_to_keep"):
+        cells = getattr(request, field).cells or []
+        faults += cell_faults(cells, f"{at}/{field}/cells")
+    if faults:
+        raise InvalidInput("What is to stay is no ground.", faults)
 
 
 async def read_chosen(session: AnySession, layer: Layer, request: RebalanceRequest) -> Chosen:
@@ -129,14 +145,8 @@ async def read_named(session: AnySession, layer: Layer) -> dict[str, list[float]
     return {code: [float(value) for value in sums] for code, *sums in rows}
 
 
-async def design_document(
-    session: AnySession, plan: Plan, known: KnownPlan, named: Floats, total: float
-) -> dict[str, Any]:
-    """Return the plan's request with the number, the shares and the codes of its territories.
-
-    Shares are those of the plan's targets, or of its reps as long as all of them are there. Of each
-    what named accounts carry, (k,) of the total, is taken off, since it does not move.
-    """
+async def read_sharing(session: AnySession, plan: Plan, known: KnownPlan) -> Sharing:
+    """Return the shares of a plan's territories: of its reps as long as all of them are there."""
     shares = np.maximum(np.array(known.target_minutes), 0.0)
     rep_ids = plan.parameters.get("rep_ids") or []
     capacities = dict(
@@ -147,16 +157,28 @@ async def design_document(
     has_reps = len(rep_ids) == len(known.codes) and all(r in capacities for r in rep_ids)
     if has_reps:
         shares = np.array([capacities[rep_id] for rep_id in rep_ids], dtype=np.float64)
-    shares = shares / shares.sum() if shares.sum() > 0 else np.full(len(shares), 1 / len(shares))
-    document = {**plan.parameters, "n_territories": None, "capacity_minutes": None}
-    if has_reps and not named.any():
+    if shares.sum() <= 0:
+        shares = np.ones(len(shares))
+    return Sharing(shares / shares.sum(), has_reps)
+
+
+def design_document(
+    parameters: dict[str, Any], codes: list[str], sharing: Sharing, named: Floats, total: float
+) -> dict[str, Any]:
+    """Return a plan's request with the number, the shares and the codes of its territories.
+
+    Of each share what named accounts carry, (k,) of the total, is taken off, since it does not
+    move.
+    """
+    document = {**parameters, "n_territories": None, "capacity_minutes": None}
+    if sharing.has_reps and not named.any():
         document["shares"] = None
     else:
         # Homes are those of the reps that a request names.
         document |= {"rep_ids": None, "homes": "ignore", "lock_homes": False}
-        left = np.maximum(shares * total - named, LEAST_SHARE * total)
+        left = np.maximum(sharing.shares * total - named, LEAST_SHARE * total)
         document["shares"] = [float(share) for share in left / left.sum()]
-    return _renamed(document, known.codes)
+    return _renamed(document, codes)
 
 
 def _renamed(document: dict[str, Any], codes: list[str]) -> dict[str, Any]:

@@ -163,6 +163,10 @@ MATRIX: dict[str, Row] = {
     "get_plan_report_html": Row(PLANNERS, "/v1/plans/{plan_id}/report.html"),
     "get_plan_report_pdf": Row(PLANNERS, "/v1/plans/{plan_id}/report.pdf"),
     "get_plan_report_png": Row(PLANNERS, "/v1/plans/{plan_id}/report.png"),
+    "suppose_changes": _writes(
+        PLANNERS, "POST", "/v1/plans/{plan_id}:what-if", 202, 409, 422,
+        body={"changes": [{"kind": "territory_added"}]},
+    ),
     # One's own plan is in force already, and nothing is still to begin.
     "publish_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:publish", 201, 409),
     "withdraw_plan": _writes(PLANNERS, "POST", "/v1/plans/{plan_id}:withdraw", 204, 409),

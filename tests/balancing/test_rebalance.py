@@ -436,3 +436,48 @@ def test_an_incumbent_that_does_not_fit_is_refused(incumbent):
 def test_a_malformed_limit_is_refused(weight, share):
     with pytest.raises(ParameterError):
         MoveLimit("work", np.array(weight), share)
+
+
+@settings(deadline=None, max_examples=examples(10))
+@given(tasks(), st.integers(0, 1000))
+def test_a_start_of_its_own_costs_what_it_moves_from_the_incumbent(task, seed):
+    instance, parameters, incumbent, policy = task
+    generator = np.random.default_rng(seed)
+    start = grown_alignment(instance.graph, parameters.n_territories, generator)
+
+    found = rebalance(instance, parameters, incumbent, policy, seed, start=start)
+
+    for option in found.options:
+        assert_is_plan(instance, option.result)
+        is_moved = moved_units(incumbent, option.result.alignment)
+        assert option.n_moved == np.count_nonzero(is_moved)
+        if option.is_within_budget:
+            assert not np.any(is_moved & policy.is_protected)
+
+
+def test_a_territory_more_stays_near_the_ground_it_begins_with():
+    instance = hexagon_instance(parallelogram(24, 24), np.ones(576))
+    incumbent = (instance.x_m > np.median(instance.x_m)).astype(np.int32)
+    corner = (instance.x_m - instance.x_m.min()) + (instance.y_m - instance.y_m.min())
+    first = np.argsort(corner)[: instance.n_units // 3]
+    start = incumbent.copy()
+    start[first] = 2
+
+    found = rebalance(
+        instance, Parameters(n_territories=3, n_starts=1), incumbent, QUICK, 1, start=start
+    )
+
+    assert found.options[0].origin == "incumbent"
+    near = next(option for option in found.options if option.origin == "rebalanced")
+    assert near.result.is_feasible
+    third = near.result.alignment == 2
+    assert np.mean(np.isin(np.flatnonzero(third), first)) > 0.5
+    assert near.n_moved >= np.count_nonzero(third)
+
+
+def test_a_start_that_does_not_fit_is_refused():
+    instance = path_instance([1] * 6)
+    incumbent = np.array([0, 0, 0, 1, 1, 1])
+    with pytest.raises(ParameterError) as refusal:
+        rebalance(instance, Parameters(n_territories=2), incumbent, QUICK, 1, start=incumbent[1:])
+    assert refusal.value.field == "start"

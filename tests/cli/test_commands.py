@@ -271,6 +271,8 @@ async def _make_world(settings: Settings) -> None:
     [
         (["plans"], "There is no layer 'all'."),
         (["rebalance", "--dry-run"], "There is no layer 'all'."),
+        (["what-if", "--add"], "There is no layer 'all'."),
+        (["what-if", "7", "--remove", "T01"], "There is no plan 7."),
         (["publish", "7"], "7"),
         (["plans", "list"], "There is no layer 'all'."),
         (["plans", "show", "7"], "There is no plan 7."),

@@ -26,6 +26,7 @@ HEAVY_OPERATIONS = {
     "rebalance_plan",
     "verify_plan",
     "make_plan_report",
+    "suppose_changes",
     "make_plan_pmtiles",
     "split_territory",
 }
