@@ -20,7 +20,7 @@ from app.imports.job import run_import
 from app.jobs.execution import Handler, execute
 from app.jobs.folders import remove_abandoned_folders
 from app.jobs.housekeeping import keep_house
-from app.jobs.queue import EXECUTE, QUEUE, make_queue
+from app.jobs.queue import EXECUTE, QUEUE, has_waiting_jobs, make_queue
 from app.jobs.sweeping import Watch, sweep
 from app.plans.front_job import run_front
 from app.plans.job import run_design
@@ -30,6 +30,7 @@ from app.plans.verify_job import run_verify
 from app.plans.what_if_job import run_what_if
 from app.schedules.firing import fire_due
 from app.schedules.nightly import run_nightly
+from app.schedules.page_job import run_page
 from app.settings import Settings
 from app.tiles.pmtiles_job import run_pmtiles
 
@@ -39,6 +40,7 @@ HANDLERS: dict[str, Handler] = {
     "design": run_design,
     "front": run_front,
     "import": run_import,
+    "night-page": run_page,
     "nightly": run_nightly,
     "pmtiles": run_pmtiles,
     "rebalance": run_rebalance,
@@ -52,6 +54,7 @@ BETWEEN_TRIES_S = 1.0
 LONGEST_SILENCE_S = 10.0
 HOUSEKEEPING_S = 600.0
 SCHEDULES_S = 15.0
+MOST_ROUNDS = 10
 # The first import of a worker would wait seconds for it in the middle of its transaction.
 SLOW_TO_LOAD = "sklearn.neighbors"
 
@@ -68,6 +71,11 @@ async def work(settings: Settings, *, once: bool = False) -> None:
                 await sweep(database, queue, settings.stalled_after_s)
                 await fire_due(database)
                 await _drain(queue, settings)
+                # A run may have left another to do, such as the page of a night.
+                for _ in range(MOST_ROUNDS):
+                    if not await has_waiting_jobs(database):
+                        break
+                    await _drain(queue, settings)
                 await _sum_up(database, settings)
                 await keep_house(database, settings)
             else:

@@ -5,17 +5,22 @@ from typing import Any
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from psycopg.errors import UniqueViolation
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from app.db.pool import SEARCH_PATH
-from app.db.session import AnySession, WriteSession, driver_connection
+from app.db.session import AnySession, Database, WriteSession, driver_connection
 from app.db.tables import Run
 from app.errors import Conflict, Fault
 
 EXECUTE = "execute_run"
 QUEUE = "runs"
 CONNECTED_WITHIN_S = 3.0
+WAITING = text("""
+    SELECT EXISTS (
+        SELECT FROM procrastinate_jobs
+        WHERE queue_name = :queue AND status = 'todo' AND coalesce(scheduled_at, now()) <= now())
+""")
 
 
 def make_queue(conninfo: str) -> App:
@@ -75,6 +80,12 @@ async def defer(session: WriteSession, run_id: int, after_s: int = 0) -> None:
     except ConnectorException as error:
         # The session knows what the database's own errors mean.
         raise error.__cause__ or error from None
+
+
+async def has_waiting_jobs(database: Database) -> bool:
+    """Tell whether the queue has a job that could be begun now."""
+    async with database.reading() as session:
+        return bool(await session.scalar(WAITING, {"queue": QUEUE}))
 
 
 async def _active_run(session: AnySession, layer_id: int) -> Conflict:

@@ -47,11 +47,11 @@ async def write_facts(session: AnySession, folder: Path, plan_id: int) -> None:
         "in_force": None if before is None else {"id": before.id, "name": before.name},
         "diff": None,
     }
-    await _write_outlines(session, folder, PLAN, plan_id)
+    await write_outlines(session, folder, PLAN, plan_id)
     if before is not None and before.id != plan_id:
         found = await compare(session, EVERYTHING, before.id, plan_id)
         facts["diff"] = found.view.model_dump(mode="json", by_alias=True)
-        await _write_outlines(session, folder, IN_FORCE, before.id)
+        await write_outlines(session, folder, IN_FORCE, before.id)
     facts["has_demand"] = await _write_demand(session, folder, plan_id)
     proof = select(PlanCertificate.document).where(PlanCertificate.plan_id == plan_id)
     certificate = await session.scalar(proof)
@@ -94,7 +94,7 @@ async def _revenue(session: AnySession, plan_id: int) -> list[float]:
     return [float(scores["activity"].get("revenue", 0.0)) for scores in rows]
 
 
-async def _write_outlines(session: AnySession, folder: Path, name: str, plan_id: int) -> None:
+async def write_outlines(session: AnySession, folder: Path, name: str, plan_id: int) -> None:
     """Write territories as one block of bytes with offsets, and how each is drawn."""
     rows = (
         await session.execute(

@@ -4,6 +4,18 @@
 uses `look` in a session that reads and then `remember` in one that writes.
 """
 
+from app.policies.alerts import unresolved
+from app.policies.change import change_between
+from app.policies.facts import Seen
+from app.policies.months import month_before
 from app.policies.service import evaluate_layer, look, remember
 
-__all__ = ["evaluate_layer", "look", "remember"]
+__all__ = [
+    "Seen",
+    "change_between",
+    "evaluate_layer",
+    "look",
+    "month_before",
+    "remember",
+    "unresolved",
+]

@@ -88,6 +88,14 @@ async def get_alerts(session: AnySession, ids: Iterable[int]) -> list[AlertView]
     return [_view(row) for row in await session.execute(statement.order_by(PolicyFiring.id))]
 
 
+async def unresolved(session: AnySession, layer_id: int) -> list[AlertView]:
+    """Return the alerts of a layer that last, by id."""
+    wanted = select(PolicyFiring.id).where(
+        PolicyFiring.layer_id == layer_id, PolicyFiring.state != "resolved"
+    )
+    return await get_alerts(session, await session.scalars(wanted))
+
+
 def shown_to(caller: Caller, alerts: list[AlertView], of_few: set[int]) -> list[AlertView]:
     """Return alerts as a caller may see them.
 

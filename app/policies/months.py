@@ -18,6 +18,11 @@ def earlier(month: date, months: int) -> date:
     return date(number // 12, number % 12 + 1, 1)
 
 
+def month_before(day: date, months: int) -> date:
+    """Return the month so many months before that of a day."""
+    return earlier(month_of(day), months)
+
+
 def last_day(month: date) -> date:
     """Return the last day of a month."""
     return month.replace(day=monthrange(month.year, month.month)[1])

@@ -9,15 +9,24 @@ from sqlalchemy import func, select
 from app.auth import Planner, Reading, Writing
 from app.db.tables import Run, Schedule
 from app.errors import Conflict, Fault
-from app.http.etags import IfMatch, IfNoneMatch, entity_tag, require_match, tagged
+from app.http.etags import (
+    IfMatch,
+    IfNoneMatch,
+    entity_tag,
+    is_known,
+    require_match,
+    tagged,
+)
 from app.http.merge_patch import Patch, patch_document, patched, refuse_identity
 from app.http.paging import Page, PagingParameters
 from app.http.routing import router
 from app.jobs.schemas import RunView
+from app.plans.report_endpoints import CONTENT_POLICY, NOT_CHANGED
 from app.schedules import repository
 from app.schedules.due import local_date as date_in
 from app.schedules.due import next_due, read_zone
 from app.schedules.firing import begin_night
+from app.schedules.page_files import MEDIA_TYPE, find_page
 from app.schedules.schemas import (
     NewSchedule,
     NextDue,
@@ -156,3 +165,29 @@ async def get_night(
 ) -> NightReport:
     """Return the report of a night: how the plan stood, what was decided, and why."""
     return await repository.get_night(session, schedule_id, local_date)
+
+
+@routes.get(
+    "/schedules/{schedule_id}/nights/{local_date}/report.html",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **NOT_CHANGED},
+)
+async def get_night_page(
+    schedule_id: ScheduleId,
+    local_date: LocalDate,
+    session: Reading,
+    caller: Planner,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return the report of a night as one HTML file, with the map before and after.
+
+    404 with the run that makes it until it is made, some seconds after the night.
+    """
+    night_id = await repository.night_id(session, schedule_id, local_date)
+    data = await find_page(session, night_id)
+    etag = entity_tag(data)
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    if is_known(if_none_match, etag):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Security-Policy"] = CONTENT_POLICY
+    return Response(data, media_type=MEDIA_TYPE, headers=headers)

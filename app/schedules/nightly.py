@@ -19,6 +19,7 @@ from app.db.tables import Plan, Rebalance, Schedule, ScheduleNight, Territory
 from app.errors import Conflict, NotFound
 from app.jobs.child import run_child
 from app.jobs.folders import work_folder
+from app.jobs.queue import enqueue
 from app.jobs.runs import RunContext
 from app.plans.approval import ApprovalRule
 from app.plans.front_store import plan_in_force, request_of
@@ -28,7 +29,9 @@ from app.plans.rebalance_job import CHILD, Outcome, read_inputs, store_outcome
 from app.plans.rebalance_request import MoveBudget, RebalanceRequest
 from app.plans.request import MEASURES, Limits
 from app.plans.standing import Standing, measure_standing
-from app.policies import look, remember
+from app.policies import look, remember, unresolved
+from app.schedules.page_files import KIND as PAGE
+from app.schedules.review import review
 from app.schedules.schemas import Decision
 
 
@@ -43,7 +46,9 @@ class Night:
     request: RebalanceRequest
     publish_within: MoveBudget | None
     timezone: str
+    kind: str
     policies: dict[str, Any] = field(default_factory=dict)
+    review: dict[str, Any] | None = None
     plan_id: int | None = None
     standing: dict[str, Any] | None = None
     is_out: bool = False
@@ -67,6 +72,10 @@ async def run_nightly(context: RunContext) -> None:
     with night.step("policies"):
         context.report("evaluating policies", 0.03)
         await _evaluate_policies(context, night)
+    if night.kind == "review":
+        async with context.writing() as session:
+            await _end(context, session, night, "reviewed", None)
+        return
     with night.step("look"):
         context.report("looking", 0.05)
         async with context.database.reading() as session:
@@ -95,8 +104,15 @@ async def _evaluate_policies(context: RunContext, night: Night) -> None:
     on = date.fromisoformat(night.local_date)
     async with context.database.reading() as session:
         seen, outcome = await look(session, night.layer_id, on, night.timezone)
+        night.plan_id = seen.plan_id
+        if night.kind == "review":
+            night.review = await review(session, night.layer_id, on, night.timezone, seen)
+            night.reason = f"The review of {night.local_date}."
     async with context.writing() as session:
         found = await remember(session, night.layer_id, seen, outcome)
+        if night.review is not None:
+            lasting = await unresolved(session, night.layer_id)
+            night.review["proposals"] = [alert.model_dump(mode="json") for alert in lasting]
     told = found.model_dump(mode="json")
     night.policies = {name: told[name] for name in ("fired", "resolved", "n_lasting", "unknown")}
 
@@ -116,6 +132,7 @@ async def _begin(context: RunContext) -> Night:
         request=RebalanceRequest.model_validate(schedule.rebalance),
         publish_within=None if budget is None else MoveBudget.model_validate(budget),
         timezone=schedule.timezone,
+        kind=schedule.kind,
     )
 
 
@@ -268,7 +285,9 @@ async def _end(
         "plan_id": night.plan_id,
         "new_plan_id": new_plan_id,
         "rebalance_id": None if outcome is None else outcome.rebalance_id,
+        "kind": night.kind,
         "policies": night.policies,
+        "review": night.review,
         "standing": night.standing,
         "seconds": night.seconds,
     }
@@ -279,5 +298,7 @@ async def _end(
     )
     told = ("schedule_id", "local_date", "decision", "reason", "plan_id", "new_plan_id")
     result = {name: report[name] for name in told}
+    # The page is drawn by a run of its own: it takes longer than a night in which nothing is done.
+    await enqueue(session, PAGE, {"night_id": night.night_id}, context.requested_by)
     href = f"/v1/schedules/{night.schedule_id}/nights/{night.local_date}"
     await context.succeed(session, {**result, "href": href})

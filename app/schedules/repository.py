@@ -135,6 +135,24 @@ async def get_night(session: AnySession, schedule_id: int, local_date: date) -> 
     return NightReport(**_night(row.ScheduleNight, row.state), report=row.report)
 
 
+async def night_id(session: AnySession, schedule_id: int, local_date: date) -> int:
+    """Return the number of a night.
+
+    Raises
+    ------
+    NotFound
+        When nothing was done on this local date.
+    """
+    found = await session.scalar(
+        select(ScheduleNight.id).where(
+            ScheduleNight.schedule_id == schedule_id, ScheduleNight.local_date == local_date
+        )
+    )
+    if found is None:
+        raise NotFound(f"Schedule {schedule_id} did nothing on {local_date}.")
+    return found
+
+
 def _check(body: ScheduleBody) -> None:
     read_cron(body.cron, "/cron")
     read_zone(body.timezone, "/timezone")

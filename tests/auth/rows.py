@@ -185,6 +185,9 @@ MATRIX: dict[str, Row] = {
     "get_next_due": Row(PLANNERS, "/v1/schedules/{schedule_id}/next"),
     "list_nights": Row(PLANNERS, "/v1/schedules/{schedule_id}/nights"),
     "get_night": Row(PLANNERS, "/v1/schedules/{schedule_id}/nights/{local_date}"),
+    "get_night_page": Row(
+        PLANNERS, "/v1/schedules/{schedule_id}/nights/{local_date}/report.html",
+    ),
     # Policies name no customer; alerts are about territories.
     "list_policies": Row(ALL, "/v1/policies"),
     "create_policy": _writes(

@@ -177,9 +177,15 @@ async def make_world(database: Database) -> World:
         ]
         session.add_all(schedules)
         await session.flush()
-        session.add_all(
+        nights = [
             ScheduleNight(schedule_id=schedule.id, local_date=NIGHT, due_at=datetime.now(UTC))
             for schedule in schedules
+        ]
+        session.add_all(nights)
+        await session.flush()
+        session.add_all(
+            Artifact(run_id=own_run.id, name=f"night-{night.id}.html", media_type="x", data=b"page")
+            for night in nights
         )
         policy_ids = [await _add_policy(session, at.layer_id) for at in (plan, draft)]
         alerts = [

@@ -1,6 +1,7 @@
 """Nights: the schedule begins a run, which looks, and does something only when something is out."""
 
 import asyncio
+import html
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,6 +64,12 @@ async def test_a_night_without_drift_does_nothing_and_says_so(
         assert here["work_minutes"] == pytest.approx(row["work_minutes"])
         assert here["imbalance"]["work_minutes"] == pytest.approx(row["imbalance"]["work_minutes"])
     assert len((await client.get("/v1/plans")).json()["items"]) == 1
+    page = await client.get(
+        f"/v1/schedules/{stored['id']}/nights/{night['local_date']}/report.html"
+    )
+    assert "Nothing moved: the map after is the map before." in page.text
+    known = {"If-None-Match": page.headers["ETag"]}
+    assert (await client.get(str(page.url), headers=known)).status_code == 304
 
 
 async def test_drift_is_proposed_and_a_second_proposal_replaces_the_first(
@@ -79,6 +86,15 @@ async def test_drift_is_proposed_and_a_second_proposal_replaces_the_first(
     in_force = (await client.get(f"/v1/layers/{plan['layer_id']}")).json()["plan_in_force"]
     assert in_force["plan_id"] == plan["id"]
     assert "is at" in first["report"]["reason"]
+    page = await client.get(
+        f"/v1/schedules/{stored['id']}/nights/{first['local_date']}/report.html"
+    )
+    assert page.status_code == 200
+    assert f"Before: plan {plan['id']}" in page.text
+    assert f"After: plan {first['new_plan_id']}" in page.text
+    move = (await client.get(f"/v1/plans/{first['new_plan_id']}/moves")).json()["items"][0]
+    assert html.escape(move["text"]) in page.text
+    assert page.text.count("<img") == 3
 
     async with database.writing() as session:
         await session.execute(text("UPDATE schedule_night SET local_date = local_date - 1"))
@@ -229,3 +245,41 @@ async def test_a_night_tells_what_policies_find(
     assert {alert["territory_code"] for alert in fired} >= {row["code"] for row in plan["balance"]}
     alerts = (await client.get(f"/v1/alerts?layer_id={plan['layer_id']}")).json()["items"]
     assert {alert["id"] for alert in alerts} >= {alert["id"] for alert in fired}
+
+
+async def test_a_review_tells_of_the_quarter_and_changes_nothing(
+    client: httpx.AsyncClient, database: Database, drain: Drain, plan: dict[str, Any]
+) -> None:
+    await drift(database)
+    async with database.writing() as session:
+        # Months that are over, as snapshots would have them: half of today, then all of it.
+        for months, part in ((4, 2), (1, 1)):
+            await session.execute(
+                text("""
+                    INSERT INTO measure_snapshot
+                        (month, cell, class, segment, customers, work_minutes, potential, revenue)
+                    SELECT date_trunc('month', now() AT TIME ZONE 'Asia/Shanghai')::date
+                            - make_interval(months => :months), cell_parent(cell, 6), class,
+                        segment, count(*) / :part, sum(work_minutes) / :part, 0, 0
+                    FROM customer GROUP BY 1, 2, 3, 4
+                """),
+                {"months": months, "part": part},
+            )
+    stored = await schedule(client, plan, kind="review", cron="0 3 1 1,4,7,10 *")
+
+    night = await run_now(client, drain, stored)
+
+    assert night["decision"] == "reviewed"
+    review = night["report"]["review"]
+    assert review["change"]["reason"] is None
+    for row in review["change"]["territories"]:
+        assert row["work_minutes"] == pytest.approx(2 * row["work_minutes_before"], rel=0.01)
+    assert len(review["change"]["places"]) > 5
+    assert {row["code"] for row in review["growth"]["territories"]} == {
+        row["code"] for row in plan["balance"]
+    }
+    page = await client.get(
+        f"/v1/schedules/{stored['id']}/nights/{night['local_date']}/report.html"
+    )
+    assert "Where work changed most" in page.text
+    assert len((await client.get("/v1/plans")).json()["items"]) == 1
