@@ -26,6 +26,7 @@ from app.plans.front_store import plan_in_force, request_of
 from app.plans.lifecycle import archive, propose
 from app.plans.publishing import publish
 from app.plans.rebalance_job import CHILD, Outcome, read_inputs, store_outcome
+from app.plans.rebalance_moves import WORDS
 from app.plans.rebalance_request import MoveBudget, RebalanceRequest
 from app.plans.request import MEASURES, Limits
 from app.plans.standing import Standing, measure_standing
@@ -147,7 +148,7 @@ async def _look(session: AnySession, night: Night) -> None:
     triggers = _triggers(plan, night.request)
     night.standing = _document(standing, triggers)
     out = [
-        f"{code} is at {1 + off:.1%} of its target of {measure}"
+        f"{code} is at {1 + off:.1%} of its target of {WORDS[measure]}"
         for measure, trigger in triggers.items()
         for code, off in zip(
             standing.codes, standing.imbalance[:, MEASURES.index(measure)].tolist(), strict=True

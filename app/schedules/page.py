@@ -97,13 +97,13 @@ def _moves(moves: list[dict[str, Any]]) -> list[Section]:
     if not moves:
         return []
     rows = tuple(
-        (move["from_code"], move["to_code"], f"{move['customers']:,}",
-         f"{move['work_minutes'] / 60:,.0f}", move["text"])
+        (f"{move['from_code']} → {move['to_code']}", f"{move['customers']:,}",
+         f"{move['work_minutes'] / 60:,.0f}", move["text"].partition(": ")[2])
         for move in moves
     )  # fmt: skip
-    head = ("From", "To", "Customers", "Hours of work", "Why, and what else would be")
+    head = ("Move", "Customers", "Hours of work", "Why, and what else would be")
     weights = tuple(float(move["work_minutes"]) for move in moves)
-    table = Table("What moves", head, rows, (True, True, False, False, True), weights)
+    table = Table("What moves", head, rows, (True, False, False, True), weights)
     return [Section("What moves, and why", tables=(table,))]
 
 
