@@ -149,7 +149,8 @@ def _share_out(
     n_active = 0
     total = 0.0
     for place in range(len(candidates)):
-        if score[place] > highest - REACH * epsilon:
+        # The highest itself, too, where prices are so large that the reach is lost in rounding.
+        if score[place] >= highest - REACH * epsilon:
             # Compressed in place: what is written has been read.
             active[n_active] = candidates[place]
             score[n_active] = np.exp((score[place] - highest) / epsilon)

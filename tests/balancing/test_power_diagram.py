@@ -158,3 +158,14 @@ def test_drawn_centres_cost_less_than_plain_ones_by_their_own_measure(points, ta
     whole = balanced_power_diagram(points, targets, places, fixed, lambda _: False)
 
     assert half.cost < whole.cost
+
+
+def test_prices_of_any_size_leave_no_point_without_a_territory(points, targets):
+    centres = start_centres(points, targets)
+    smoothing = np.full(len(points.x), 1e-6)
+    prices = np.linspace(-1e12, 1e12, len(targets))
+
+    seen = look(points, targets, centres, prices, smoothing)
+
+    assert np.isfinite(seen.value).all()
+    assert seen.loads.sum() == pytest.approx(points.mass.sum())
