@@ -121,13 +121,14 @@ async def run_schedule(
 ) -> RunView:
     """Do now what is due today; follow the run in the Location header.
 
-    There is one run for each local date, so it is not done again at its time; 409 when it was done.
+    There is one run for each local date, so it is not done again at its time; 409 when it was done
+    or is under way. One that failed is done anew.
     """
     schedule = await repository.get_schedule(session, schedule_id, is_locked=True)
     now: datetime = (await session.execute(select(func.now()))).scalar_one()
     today = date_in(now, read_zone(schedule.timezone, "/timezone"))
     stored = await session.get_one(Schedule, schedule_id)
-    run_id = await begin_night(session, stored, today, now)
+    run_id = await begin_night(session, stored, today, now, may_repeat=True)
     if run_id is None:
         href = f"/v1/schedules/{schedule_id}/nights/{today}"
         raise Conflict(f"It was done for {today} already.", [Fault("done", href)])

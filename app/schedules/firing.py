@@ -38,9 +38,16 @@ async def fire_due(database: Database, now: datetime | None = None) -> int:
 
 
 async def begin_night(
-    session: WriteSession, schedule: Schedule, on: date, due_at: datetime
+    session: WriteSession,
+    schedule: Schedule,
+    on: date,
+    due_at: datetime,
+    *,
+    may_repeat: bool = False,
 ) -> int | None:
     """Begin the run of a local date; None when there is one already.
+
+    With `may_repeat` one that failed or was cancelled is begun anew; nothing came of it.
 
     Raises
     ------
@@ -53,6 +60,8 @@ async def begin_night(
         .on_conflict_do_nothing(index_elements=["schedule_id", "local_date"])
     )
     night_id = await session.scalar(statement.returning(ScheduleNight.id))
+    if night_id is None and may_repeat:
+        night_id = await _ended_in_vain(session, schedule.id, on)
     if night_id is None:
         return None
     parameters = {"schedule_id": schedule.id, "night_id": night_id, "local_date": on.isoformat()}
@@ -63,6 +72,18 @@ async def begin_night(
     night.run_id = run.id
     await session.flush()
     return run.id
+
+
+async def _ended_in_vain(session: WriteSession, schedule_id: int, on: date) -> int | None:
+    night = await session.scalar(
+        select(ScheduleNight)
+        .where(ScheduleNight.schedule_id == schedule_id, ScheduleNight.local_date == on)
+        .with_for_update()
+    )
+    if night is None or night.decision is not None:
+        return None
+    run = None if night.run_id is None else await session.get(Run, night.run_id)
+    return night.id if run is None or run.state in ("failed", "cancelled") else None
 
 
 async def _fire(session: WriteSession, schedule_id: int, now: datetime | None) -> int:

@@ -172,6 +172,22 @@ async def test_it_is_not_done_twice_on_a_date(
     assert again.json()["errors"][0]["detail"].endswith(night["local_date"])
 
 
+async def test_a_night_that_was_cancelled_can_be_done_anew(
+    client: httpx.AsyncClient, drain: Drain, plan: dict[str, Any]
+) -> None:
+    stored = await schedule(client, plan)
+    begun = await client.post(f"/v1/schedules/{stored['id']}:run")
+    under_way = await client.post(f"/v1/schedules/{stored['id']}:run")
+    cancelled = await client.post(f"{begun.headers['Location']}:cancel")
+    assert cancelled.status_code == 202, cancelled.text
+
+    night = await run_now(client, drain, stored)
+
+    assert under_way.status_code == 409
+    assert night["decision"] == "nothing"
+    assert len(await nights(client, stored)) == 1
+
+
 async def test_a_layer_without_a_plan_in_force_is_said(
     client: httpx.AsyncClient, drain: Drain, plan: dict[str, Any]
 ) -> None:

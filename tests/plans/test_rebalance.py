@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from app.db.session import Database
+from app.jobs.child import run_child
+from app.jobs.runs import RunContext
 from geo.cells import ancestors, cells_from_text
 from geo.membership import units_of
 from tests.conftest import ANY_VERSION, Drain
@@ -380,3 +383,38 @@ async def test_a_rebalanced_plan_can_be_made_again(
 
     assert run["state"] == "succeeded", run
     assert run["result"]["identical"], run["result"]["checks"]
+
+
+@pytest.mark.one_process
+async def test_a_plan_that_is_edited_meanwhile_is_not_followed_by_one_made_from_before(
+    client: httpx.AsyncClient, database: Database, drain: Drain, plan: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    copied = await client.post(f"/v1/plans/{plan['id']}:copy", json={}, headers=ANY_VERSION)
+    assert copied.status_code == 201, copied.text
+    draft_id = copied.json()["id"]
+    await drift(database)
+    edits: list[int] = []
+
+    async def edit_first(context: RunContext, module: str, folder: Path, *window: float) -> None:
+        for code in ("T02", "T03", "T04", "T05"):
+            body = {"territories": ["T01", code], "into": "T01"}
+            answer = await client.post(
+                f"/v1/plans/{draft_id}:merge", json=body, headers=ANY_VERSION
+            )
+            edits.append(answer.status_code)
+            if answer.status_code == 200:
+                break
+        await run_child(context, module, folder, *window)
+
+    monkeypatch.setattr("app.plans.rebalance_job.run_child", edit_first)
+    answer = await client.post(f"/v1/plans/{draft_id}:rebalance", json={})
+    await drain()
+
+    run = (await client.get(answer.headers["Location"])).json()
+    assert edits[-1] == 200
+    assert run["state"] == "failed"
+    assert "was changed while it was being rebalanced" in run["error"]["detail"]
+    plans = (await client.get("/v1/plans")).json()["items"]
+    assert [item["id"] for item in plans] == [draft_id, plan["id"]]
+    assert (await client.get(f"/v1/plans/{draft_id}/rebalances")).json()["items"] == []
