@@ -54,7 +54,7 @@ BETWEEN_TRIES_S = 1.0
 LONGEST_SILENCE_S = 10.0
 HOUSEKEEPING_S = 600.0
 SCHEDULES_S = 15.0
-MOST_ROUNDS = 10
+MOST_ROUNDS = 1000
 # The first import of a worker would wait seconds for it in the middle of its transaction.
 SLOW_TO_LOAD = "sklearn.neighbors"
 
@@ -69,11 +69,11 @@ async def work(settings: Settings, *, once: bool = False) -> None:
         async with queue.open_async():
             if once:
                 await sweep(database, queue, settings.stalled_after_s)
-                await fire_due(database)
                 await _drain(queue, settings)
-                # A run may have left another to do, such as the page of a night.
+                # A run may have left another to do, such as the page of a night; and of the
+                # schedules of one layer each waits for the run of another.
                 for _ in range(MOST_ROUNDS):
-                    if not await has_waiting_jobs(database):
+                    if not await fire_due(database) and not await has_waiting_jobs(database):
                         break
                     await _drain(queue, settings)
                 await _sum_up(database, settings)

@@ -36,6 +36,7 @@ from app.plans.rebalance_request import RebalanceRequest
 from app.plans.request import MEASURES, PlanRequest
 from app.plans.snapshot import Given, Source, make_source
 from app.plans.store import Origin, store_plan
+from geo.membership import units_of
 
 CHILD = "app.plans.rebalance"
 
@@ -153,10 +154,11 @@ async def read_inputs(session: AnySession, plan_id: int, request: RebalanceReque
     named = [sums.get(code, [0.0] * len(MEASURES)) for code in known.codes]
     if sums:
         movable = await read_demand(session, layer.id, has_named=False)
-    total = float(demand.activity[:, 0].sum())
-    if total <= 0:
-        raise InvalidInput("The customers of this layer have no work to balance any more.")
     by_name = np.array([row[0] for row in named])
+    is_held = units_of(movable.cells12, known.cells) >= 0
+    total = float(movable.activity[is_held, 0].sum() + by_name.sum())
+    if total <= 0:
+        raise InvalidInput("The customers of this plan have no work to balance any more.")
     sharing = await read_sharing(session, plan, known)
     document = design_document(plan.parameters, known.codes, sharing, by_name, total)
     try:

@@ -19,8 +19,9 @@ from app.plans.request import territory_code, territory_number
 from geo.cell_sets import owners_of, refined
 from geo.cells import cells_from_text
 
-# Of a territory whose named accounts alone are more than its target.
-LEAST_SHARE = 1e-9
+# What is left of a target, in parts of it and of an average one, where named accounts take it all
+# or none was given: with nothing at all the territory would be out by any factor, whatever is done.
+LEAST_LEFT, LEAST_OF_MEAN = 0.05, 0.001
 
 Cells = NDArray[np.uint64]
 Floats = NDArray[np.float64]
@@ -176,7 +177,9 @@ def design_document(
     else:
         # Homes are those of the reps that a request names.
         document |= {"rep_ids": None, "homes": "ignore", "lock_homes": False}
-        left = np.maximum(sharing.shares * total - named, LEAST_SHARE * total)
+        wanted = sharing.shares * total
+        least = np.maximum(LEAST_LEFT * wanted, LEAST_OF_MEAN * total / len(wanted))
+        left = np.maximum(wanted - named, least)
         document["shares"] = [float(share) for share in left / left.sum()]
     return _renamed(document, codes)
 

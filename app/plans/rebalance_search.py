@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from app.jobs.child_main import report
 from app.plans.rebalance_ground import units_with, with_new_ground
 from app.plans.rebalance_request import RebalanceRequest
-from app.plans.request import MEASURES
+from app.plans.request import MEASURES, PlanRequest
 from app.plans.solve import Names
-from app.plans.task import Task, build_task, pointing
+from app.plans.task import Task, are_in_region, build_task, pointing
 from balancing import (
     MoveLimit,
     MovePolicy,
@@ -31,6 +31,8 @@ Ordinals = NDArray[np.int32]
 
 # What a cell costs all of whose work is to be kept, and ground that moved lately where it must.
 KEEP_FACTOR, RECENT_FACTOR = 5.0, 30.0
+# What freeing ground that moved lately must take off the largest imbalance.
+LEAST_HELP = 0.1
 # A measure that only has limits triggers nothing.
 NEVER = 1e9
 
@@ -85,7 +87,8 @@ class RebalanceSearch:
         """
         self._request, self._seed = request, seed
         self._cells12, self._activity = cells12, activity
-        units = with_new_ground(plan["cells"], cells12)
+        here = are_in_region(_request_of(document), cells12)
+        units = with_new_ground(plan["cells"], cells12[here])
         self.task = build_task(document, cells12, activity, units, plan["cells"])
         self.past = self.on_units(plan["cells"], plan["ordinals"])
         self.names = names
@@ -138,8 +141,8 @@ class RebalanceSearch:
         found = self._rebalanced(start, choice.protected | choice.recent, 0.1, 0.6)
         if not _is_calm(found) and choice.recent.any():
             again = self._rebalanced(start, choice.protected, 0.6, 0.85)
-            # What moved lately moves once more only where it must.
-            if _is_calm(again) or again.code == "tolerance_not_reached":
+            # What moved lately moves once more only where that helps.
+            if _is_calm(again) or _worst(again) < (1 - LEAST_HELP) * _worst(found):
                 found, self._has_freed_recent = again, True
         self._found = found
 
@@ -227,8 +230,20 @@ class RebalanceSearch:
         }
 
 
+def _request_of(document: dict[str, Any]) -> PlanRequest:
+    return PlanRequest.model_validate(
+        {name: value for name, value in document.items() if name != "resolved"}
+    )
+
+
 def _is_calm(found: Rebalancing) -> bool:
     return found.plan is not None and found.plan.is_within_triggers
+
+
+def _worst(found: Rebalancing) -> float:
+    """The largest imbalance of what was picked, in parts of its tolerance, or of the incumbent."""
+    option = found.plan or found.options[0]
+    return float(np.max(option.result.worst_imbalance))
 
 
 def _settled(task: Task, part: float) -> Parameters:

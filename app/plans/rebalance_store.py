@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, true
+from sqlalchemy import ColumnElement, func, select, true
 
 from app.db.membership import layer_accepts
 from app.db.scope import Scope
@@ -107,6 +107,12 @@ async def list_moves(
         cell = await session.scalar(select(Customer.cell).where(Customer.id == customer_id))
         if cell is None:
             raise NotFound(f"There is no customer {customer_id}.")
+        moves_with_ground = select(Customer.id).where(
+            Customer.id == customer_id, *_of_layer(plan.layer_id)
+        )
+        if await session.scalar(moves_with_ground) is None:
+            # A named account stays where it is, and who is not of the layer moves nowhere.
+            return []
         above = func.array(
             select(cell_parent(cell, func.unnest(plan.resolutions))).scalar_subquery()
         )
@@ -132,23 +138,28 @@ async def list_moved_customers(
     if move is None:
         raise NotFound(f"Plan {plan_id} has no move {position}.")
     span = spans(as_cells(move.cells), CUSTOMER_RESOLUTION)
-    is_named = select(CustomerOverride.id).where(
-        CustomerOverride.customer_id == Customer.id,
-        CustomerOverride.layer_id == plan.layer_id,
-        CustomerOverride.during.contains(func.now()),
-    )
-    accepted = select(Layer.customer_filter).where(Layer.id == plan.layer_id).scalar_subquery()
     statement = (
         select(
             Customer.id, Customer.external_id, Customer.name, Customer.work_minutes,
             Customer.revenue,
         )
         .join(span, Customer.cell.between(span.c.first, span.c.last))
-        .where(layer_accepts(accepted), ~is_named.exists(), Customer.id > after)
+        .where(*_of_layer(plan.layer_id), Customer.id > after)
         .order_by(Customer.id)
         .limit(limit)
     )  # fmt: skip
     return [MovedCustomer(**row._mapping) for row in await session.execute(statement)]
+
+
+def _of_layer(layer_id: int) -> list[ColumnElement[bool]]:
+    """Match customers whose ground says where they belong on a layer."""
+    is_named = select(CustomerOverride.id).where(
+        CustomerOverride.customer_id == Customer.id,
+        CustomerOverride.layer_id == layer_id,
+        CustomerOverride.during.contains(func.now()),
+    )
+    accepted = select(Layer.customer_filter).where(Layer.id == layer_id).scalar_subquery()
+    return [layer_accepts(accepted), ~is_named.exists()]
 
 
 async def _require(session: AnySession, scope: Scope, plan_id: int) -> Plan:

@@ -13,30 +13,13 @@ from app.db.piece_sums import read_piece_sums
 from app.db.session import AnySession
 from app.db.tables import ActivityCell, Layer, Plan, Territory
 from app.errors import NotFound
+from app.plans.ground_demand import demand_on
 from app.plans.repository import load_alignment
 from app.plans.request import MEASURES
 from geo.cell_sets import owners_of
 
 Floats = NDArray[np.float64]
 
-COUNTED = text("""
-    -- Customers of the layer by the territory that holds them now: a named account first, else the
-    -- ancestor of their cell at one of the plan's resolutions; null is no territory.
-    WITH held AS MATERIALIZED (SELECT unnest(CAST(:cells AS bigint[])) AS cell,
-        unnest(CAST(:ordinals AS int[])) AS ordinal)
-    SELECT CASE WHEN o.id IS NULL THEN held.ordinal ELSE named.ordinal END, sum(work_minutes),
-        count(*), sum(potential), sum(revenue)
-    FROM customer
-    CROSS JOIN LATERAL (
-        SELECT array_agg(cell_parent(customer.cell, r)) AS cells
-        FROM unnest(CAST(:resolutions AS int[])) AS r) AS above
-    LEFT JOIN held ON held.cell = ANY (above.cells)
-    LEFT JOIN customer_override AS o ON o.customer_id = customer.id AND o.layer_id = :layer_id
-        AND o.during @> now()
-    LEFT JOIN territory AS named ON named.plan_id = :plan_id AND named.code = o.territory_code
-    WHERE layer_accepts(CAST(:filter AS jsonb), class, segment, tags, status)
-    GROUP BY 1
-""")
 NAMED = text("""
     -- Named accounts of a layer: cell, territory of the plan if it has that, and what they carry.
     SELECT customer.cell, territory.ordinal, work_minutes, potential, revenue
@@ -76,7 +59,7 @@ async def measure_standing(session: AnySession, plan_id: int) -> Standing:
     """Return how a plan stands.
 
     Where the layer chooses by class and segment only, and no cell is finer than the sums, these are
-    read, which are some seconds old; else every customer is.
+    read, which are some seconds old; else every customer is, in one grouped sum.
 
     Raises
     ------
@@ -98,13 +81,14 @@ async def measure_standing(session: AnySession, plan_id: int) -> Standing:
     )
     read = _summed if is_summed else _counted
     # One row more: what is in no territory.
-    sums = await read(session, plan, layer, len(territories))
+    codes = [row.code for row in territories]
+    sums = await read(session, plan, layer, codes)
     held = sums[:-1]
     designed = np.array([_targets(row.scores) for row in territories])
     total = designed.sum(axis=0)
     shares = np.divide(designed, total, out=np.zeros_like(designed), where=total > 0)
     targets = shares * held.sum(axis=0)
-    return Standing([row.code for row in territories], held, targets, sums[-1])
+    return Standing(codes, held, targets, sums[-1])
 
 
 def _targets(scores: dict[str, Any]) -> list[float]:
@@ -113,20 +97,15 @@ def _targets(scores: dict[str, Any]) -> list[float]:
     return [float(written.get(name, written["work_minutes"])) for name in MEASURES]
 
 
-async def _counted(session: AnySession, plan: Plan, layer: Layer, k: int) -> Floats:
+async def _counted(session: AnySession, plan: Plan, layer: Layer, codes: list[str]) -> Floats:
     cells, ordinals = await load_alignment(session, plan.id)
-    parameters = {
-        "plan_id": plan.id, "layer_id": layer.id, "resolutions": plan.resolutions,
-        "filter": _filter(layer), "cells": cells.astype(np.int64).tolist(),
-        "ordinals": ordinals.tolist(),
-    }  # fmt: skip
-    sums = np.zeros((k + 1, len(MEASURES)))
-    for ordinal, *amounts in await session.execute(COUNTED, parameters):
-        sums[k if ordinal is None else ordinal] = amounts
-    return sums
+    demand = await demand_on(session, layer.id, cells)
+    held = demand.by_territory(ordinals, codes)
+    return np.vstack([held, demand.total - held.sum(axis=0)])
 
 
-async def _summed(session: AnySession, plan: Plan, layer: Layer, k: int) -> Floats:
+async def _summed(session: AnySession, plan: Plan, layer: Layer, codes: list[str]) -> Floats:
+    k = len(codes)
     cells, ordinals = await load_alignment(session, plan.id)
     classes, segments = (
         None if name not in layer.customer_filter else tuple(layer.customer_filter[name])

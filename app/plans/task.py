@@ -169,7 +169,7 @@ def build_task(
     """
     wanted = _read(document)
     request, kept = wanted.request, wanted.kept
-    work = float(activity[_are_in_region(request, cells12), 0].sum())
+    work = float(activity[are_in_region(request, cells12), 0].sum())
     kept_work = _kept_work(kept, cells12, activity)
     first = wanted.size(work, kept_work)
     if cells is None:
@@ -211,7 +211,7 @@ def _read(document: dict[str, Any]) -> _Wanted:
     return _Wanted(request, reps, kept)
 
 
-def _are_in_region(request: PlanRequest, cells12: Cells) -> NDArray[np.bool_]:
+def are_in_region(request: PlanRequest, cells12: Cells) -> NDArray[np.bool_]:
     """Which customers count: those in the region that was given, or all."""
     if request.region is None:
         return np.ones(len(cells12), dtype=np.bool_)

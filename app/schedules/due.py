@@ -7,6 +7,8 @@ from cronsim import CronSim, CronSimError
 
 from app.errors import Fault, InvalidInput
 
+# Without seconds, which cron expressions of six have.
+N_FIELDS = 5
 # What is due less often than that is not caught up later than so.
 LOOKS_BACK = timedelta(days=400)
 # Most are due daily, and to go through a year of days takes milliseconds.
@@ -28,7 +30,7 @@ def read_cron(cron: str, pointer: str) -> None:
         raise InvalidInput(
             "The time cannot be read.", [Fault("not-cron", f"{cron!r}: {error}", pointer)]
         ) from None
-    if not all(field.isdecimal() for field in fields[:2]):
+    if len(fields) != N_FIELDS or not all(field.isdecimal() for field in fields[:2]):
         detail = "minute and hour must be numbers: it is done once on a date"
         raise InvalidInput(
             "It would be due several times a day.", [Fault("often", detail, pointer)]

@@ -131,7 +131,7 @@ async def run_schedule(
     run_id = await begin_night(session, stored, today, now, may_repeat=True)
     if run_id is None:
         href = f"/v1/schedules/{schedule_id}/nights/{today}"
-        raise Conflict(f"It was done for {today} already.", [Fault("done", href)])
+        raise Conflict(f"It was done for {today}, or is under way.", [Fault("done", href)])
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return RunView.of(await session.get_one(Run, run_id))
 

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.db.session import Acting, Database, WriteSession
 from app.db.tables import Run, Schedule, ScheduleNight
-from app.errors import Conflict
+from app.errors import Conflict, Unavailable
 from app.jobs.queue import enqueue
 from app.schedules.due import last_due, local_date, read_zone
 
@@ -34,6 +34,11 @@ async def fire_due(database: Database, now: datetime | None = None) -> int:
                 n_begun += await _fire(session, schedule_id, now)
         except Conflict as conflict:
             log.info("schedule_waits", schedule_id=schedule_id, reason=conflict.detail)
+        except Unavailable:
+            raise
+        except Exception as error:
+            # Others are due all the same.
+            log.error("schedule_failed", schedule_id=schedule_id, exc_info=error)
     return n_begun
 
 

@@ -1,6 +1,7 @@
 """The run of a night: look, rebalance if something is out, propose or publish, and report.
 
-Most nights nothing is out, and nothing is done: that is found from sums, without any customer.
+Most nights nothing is out, and nothing is done: that is found from sums per cell where they tell of
+the layer, in one grouped sum over its customers elsewhere.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from sqlalchemy import select, update
 
 from app.activity import fold
 from app.db.session import AnySession, WriteSession
-from app.db.tables import Plan, Rebalance, Schedule, ScheduleNight, Territory
+from app.db.tables import Plan, PlanEvent, Rebalance, Schedule, ScheduleNight, Territory
 from app.errors import Conflict, NotFound
 from app.jobs.child import run_child
 from app.jobs.folders import work_folder
@@ -24,7 +25,7 @@ from app.jobs.runs import RunContext
 from app.plans.approval import ApprovalRule
 from app.plans.front_store import plan_in_force, request_of
 from app.plans.lifecycle import archive, propose
-from app.plans.publishing import publish
+from app.plans.publishing import publish, take_turn
 from app.plans.rebalance_job import CHILD, Outcome, read_inputs, store_outcome
 from app.plans.rebalance_moves import WORDS
 from app.plans.rebalance_request import MoveBudget, RebalanceRequest
@@ -34,6 +35,9 @@ from app.policies import look, remember, unresolved
 from app.schedules.page_files import KIND as PAGE
 from app.schedules.review import review
 from app.schedules.schemas import Decision
+
+# Of what is out, in words; all of it stands in the table.
+MOST_TOLD = 10
 
 
 @dataclass(slots=True)
@@ -95,6 +99,7 @@ async def run_nightly(context: RunContext) -> None:
             source = await inputs.source()
         context.report("storing", 0.9)
         async with context.writing() as session:
+            await _hold_ground(session, night)
             outcome = await store_outcome(session, folder, inputs, source, context.run_id)
             decision = await _decide(context, session, night, outcome)
             await _end(context, session, night, decision, outcome)
@@ -158,7 +163,8 @@ async def _look(session: AnySession, night: Night) -> None:
     uncovered = round(standing.uncovered[MEASURES.index("customers")])
     new = uncovered - await _uncovered_before(session, night, plan)
     if out:
-        night.reason = "; ".join(out) + "."
+        more = f"; {len(out) - MOST_TOLD} more" if len(out) > MOST_TOLD else ""
+        night.reason = "; ".join(out[:MOST_TOLD]) + f"{more}."
     elif new > 0:
         night.reason = f"{new} customers more than before are in no territory."
     elif _has_limits(plan):
@@ -171,7 +177,10 @@ async def _look(session: AnySession, night: Night) -> None:
 def _triggers(plan: Plan, request: RebalanceRequest) -> dict[str, float]:
     tolerances = plan.parameters["tolerances"]
     return {
-        name: getattr(request.triggers, name) or tolerances[name]
+        name: max(
+            getattr(request.triggers, name) or tolerances[name],
+            request.return_to * tolerances[name],
+        )
         for name in MEASURES
         if tolerances.get(name) is not None
     }
@@ -189,7 +198,8 @@ async def _uncovered_before(session: AnySession, night: Night, plan: Plan) -> in
     """
     scores = await session.scalars(select(Territory.scores).where(Territory.plan_id == plan.id))
     held = sum(row["activity"]["customers"] for row in scores)
-    when_made = int(plan.manifest.get("input", {}).get("customers", held) - held)
+    counted = plan.manifest.get("recounted") or plan.manifest.get("input", {})
+    when_made = int(counted.get("customers", held) - held)
     told = ScheduleNight.report["standing"]["uncovered_customers"].as_integer()
     last = await session.scalar(
         select(told)
@@ -200,7 +210,7 @@ async def _uncovered_before(session: AnySession, night: Night, plan: Plan) -> in
         .order_by(ScheduleNight.local_date.desc())
         .limit(1)
     )
-    return max(when_made, int(last or 0))
+    return when_made if last is None else int(last)
 
 
 def _document(standing: Standing, triggers: dict[str, float]) -> dict[str, Any]:
@@ -225,6 +235,29 @@ def _document(standing: Standing, triggers: dict[str, float]) -> dict[str, Any]:
     }
 
 
+async def _hold_ground(session: WriteSession, night: Night) -> None:
+    """Keep others from publishing on the layer, and see that all is as when the night looked.
+
+    Raises
+    ------
+    Conflict
+        When another plan came into force, or the schedule was deleted.
+    """
+    assert night.plan_id is not None
+    await take_turn(session, night.plan_id)
+    now = await plan_in_force(session, night.layer_id)
+    schedule = await session.get(
+        Schedule, night.schedule_id, with_for_update=True, populate_existing=True
+    )
+    if now is None or now.id != night.plan_id or schedule is None:
+        raise Conflict(
+            f"While the night was at work plan {night.plan_id} ceased to be in force, or the "
+            "schedule was deleted: nothing was done."
+        )
+    budget = schedule.publish_within if schedule.enabled else None
+    night.publish_within = None if budget is None else MoveBudget.model_validate(budget)
+
+
 async def _decide(
     context: RunContext, session: WriteSession, night: Night, outcome: Outcome
 ) -> Decision:
@@ -234,7 +267,8 @@ async def _decide(
     await _withdraw_older(session, night)
     found = await session.get_one(Rebalance, outcome.rebalance_id)
     option = found.outcome["options"][found.outcome["picked"]]
-    if night.publish_within is not None and _is_within(option, night.publish_within):
+    within = night.publish_within
+    if within is not None and option["is_within_triggers"] and _is_within(option, within):
         rule = ApprovalRule.of(context.settings)
         try:
             await publish(session, outcome.new_plan_id, None, False, context.requested_by, rule)
@@ -263,9 +297,23 @@ async def _withdraw_older(session: WriteSession, night: Night) -> None:
     proposed = select(ScheduleNight.new_plan_id).where(
         ScheduleNight.schedule_id == night.schedule_id, ScheduleNight.new_plan_id.is_not(None)
     )
-    older = select(Plan).where(Plan.id.in_(proposed), Plan.state == "proposed").order_by(Plan.id)
+    older = (
+        select(Plan)
+        .where(Plan.id.in_(proposed), Plan.state == "proposed")
+        .order_by(Plan.id)
+        .with_for_update()
+    )
+    actor = f"schedule {night.schedule_id}"
     for plan in (await session.scalars(older)).all():
-        await archive(session, plan, f"schedule {night.schedule_id}", "Proposed anew.")
+        # What people have rejected, changed and proposed again is theirs.
+        proposer = (
+            select(PlanEvent.actor)
+            .where(PlanEvent.plan_id == plan.id, PlanEvent.action == "proposed")
+            .order_by(PlanEvent.id.desc())
+            .limit(1)
+        )
+        if await session.scalar(proposer) == actor:
+            await archive(session, plan, actor, "Proposed anew.")
 
 
 async def _end(

@@ -7,7 +7,7 @@ from app.db.session import AnySession
 from app.db.tables import Artifact, Run
 from app.errors import Fault, NotFound
 
-KIND = "night-page"
+KIND, NIGHTLY = "night-page", "nightly"
 MEDIA_TYPE = "text/html; charset=utf-8"
 REPORT_FILE, MOVES_FILE, PAGE_FILE = "report.json", "moves.json", "page.html"
 BEFORE, AFTER = "before", "after"
@@ -36,9 +36,10 @@ async def find_page(session: AnySession, night_id: int) -> bytes:
     file = await session.scalar(statement)
     if file is not None:
         return file.data
+    # That of the page, or that of the night where there is none to draw.
     run = await session.execute(
         select(Run.id, Run.state)
-        .where(Run.kind == KIND, Run.parameters["night_id"].as_integer() == night_id)
+        .where(Run.kind.in_((KIND, NIGHTLY)), Run.parameters["night_id"].as_integer() == night_id)
         .order_by(Run.id.desc())
         .limit(1)
     )

@@ -125,14 +125,15 @@ async def get_night(session: AnySession, schedule_id: int, local_date: date) -> 
         When nothing was done on it.
     """
     statement = (
-        select(ScheduleNight, ScheduleNight.report, Run.state)
+        select(ScheduleNight, ScheduleNight.report, Run.state, Run.error)
         .outerjoin(Run, Run.id == ScheduleNight.run_id)
         .where(ScheduleNight.schedule_id == schedule_id, ScheduleNight.local_date == local_date)
     )
     row = (await session.execute(statement)).one_or_none()
     if row is None:
         raise NotFound(f"Schedule {schedule_id} did nothing on {local_date}.")
-    return NightReport(**_night(row.ScheduleNight, row.state), report=row.report)
+    night = _night(row.ScheduleNight, row.state)
+    return NightReport(**night, report=row.report, error=row.error)
 
 
 async def night_id(session: AnySession, schedule_id: int, local_date: date) -> int:

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from app.http.values import Name, RowId, StrictModel
 from app.plans.rebalance_request import MoveBudget, RebalanceRequest
@@ -11,6 +11,12 @@ from app.plans.rebalance_request import MoveBudget, RebalanceRequest
 Kind = Literal["rebalance", "review"]
 Cron = Annotated[str, Field(min_length=9, max_length=100, examples=["0 2 * * *"])]
 Decision = Literal["nothing", "proposed", "published", "no_plan", "reviewed"]
+
+
+def _limited(budget: MoveBudget) -> MoveBudget:
+    if budget == MoveBudget():
+        raise ValueError("give a limit, or null: without one anything would come into force")
+    return budget
 
 
 class ScheduleBody(StrictModel):
@@ -27,7 +33,7 @@ class ScheduleBody(StrictModel):
     rebalance: RebalanceRequest = Field(
         default=RebalanceRequest(), description="How the plan in force is rebalanced"
     )
-    publish_within: MoveBudget | None = Field(
+    publish_within: Annotated[MoveBudget, AfterValidator(_limited)] | None = Field(
         default=None,
         description="What moves within this budget comes into force without being asked; null: it "
         "is proposed",
@@ -83,3 +89,4 @@ class NightReport(NightView):
     """With all that was seen and decided."""
 
     report: dict[str, Any] | None
+    error: dict[str, Any] | None = Field(description="Why its run failed; `…:run` does it anew")

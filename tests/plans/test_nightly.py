@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from app.db.session import Database
+from app.jobs.child import run_child
+from app.jobs.runs import RunContext
 from app.schedules.firing import fire_due
 from tests.conftest import ANY_VERSION, Drain
 from tests.plans.test_rebalance import drift, plan
@@ -230,6 +232,9 @@ async def test_a_schedule_is_changed_under_its_version_and_begins_anew_at_its_ne
         ({"kind": "weekly"}, "/kind"),
         ({"rebalance": {"budget": {"customers": 2}}}, "/rebalance/budget/customers"),
         ({"publish_within": {"revenue": -1}}, "/publish_within/revenue"),
+        ({"publish_within": {}}, "/publish_within"),
+        ({"publish_within": {"customers": None}}, "/publish_within"),
+        ({"cron": "0 0 * * * *"}, "/cron"),
     ],
 )
 async def test_a_wrong_schedule_is_refused_by_its_field(
@@ -299,3 +304,72 @@ async def test_a_review_tells_of_the_quarter_and_changes_nothing(
     )
     assert "Where work changed most" in page.text
     assert len((await client.get("/v1/plans")).json()["items"]) == 1
+
+
+async def test_one_worker_does_all_that_is_due_on_a_layer(
+    client: httpx.AsyncClient, database: Database, drain: Drain, plan: dict[str, Any]
+) -> None:
+    stored = [
+        await schedule(client, plan, kind=kind, cron="0 2 * * *")
+        for kind in ("rebalance", "review", "rebalance")
+    ]
+    async with database.writing() as session:
+        await session.execute(text("UPDATE schedule SET since = now() - interval '2 days'"))
+
+    await drain()
+
+    for each in stored:
+        (night,) = await nights(client, each)
+        assert night["state"] == "succeeded"
+
+
+@pytest.mark.one_process
+async def test_a_night_leaves_a_plan_alone_that_people_brought_into_force_meanwhile(
+    client: httpx.AsyncClient, database: Database, drain: Drain, plan: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    copied = await client.post(f"/v1/plans/{plan['id']}:copy", json={}, headers=ANY_VERSION)
+    other_id = copied.json()["id"]
+    stored = await schedule(client, plan, publish_within={"customers": 1})
+    await drift(database)
+
+    async def publish_first(context: RunContext, *given: Any) -> None:
+        body = {"accept_changes": True}
+        address = f"/v1/plans/{other_id}:publish"
+        answer = await client.post(address, json=body, headers=ANY_VERSION)
+        assert answer.status_code == 201, answer.text
+        await run_child(context, *given)
+
+    monkeypatch.setattr("app.schedules.nightly.run_child", publish_first)
+    begun = await client.post(f"/v1/schedules/{stored['id']}:run")
+    await drain()
+
+    run = (await client.get(begun.headers["Location"])).json()
+    assert run["state"] == "failed", run
+    in_force = (await client.get(f"/v1/layers/{plan['layer_id']}")).json()["plan_in_force"]
+    assert in_force["plan_id"] == other_id
+    assert len((await client.get("/v1/plans")).json()["items"]) == 2
+    (night,) = await nights(client, stored)
+    address = f"/v1/schedules/{stored['id']}/nights/{night['local_date']}"
+    assert "ceased to be in force" in (await client.get(address)).json()["error"]["detail"]
+    page = await client.get(f"{address}/report.html")
+    assert page.status_code == 404
+    assert page.json()["errors"][0]["detail"] == f"/v1/runs/{run['id']}"
+
+
+async def test_what_people_proposed_again_is_not_put_away(
+    client: httpx.AsyncClient, database: Database, drain: Drain, plan: dict[str, Any]
+) -> None:
+    stored = await schedule(client, plan)
+    await drift(database)
+    first = await run_now(client, drain, stored)
+    address = f"/v1/plans/{first['new_plan_id']}"
+    for step, body in (("reject", {"reason": "no"}), ("propose", {})):
+        answer = await client.post(f"{address}:{step}", json=body, headers=ANY_VERSION)
+        assert answer.status_code == 200, answer.text
+    async with database.writing() as session:
+        await session.execute(text("UPDATE schedule_night SET local_date = local_date - 1"))
+
+    await run_now(client, drain, stored)
+
+    assert (await client.get(address)).json()["state"] == "proposed"

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.db.session import Database
 from app.jobs.child import run_child
 from app.jobs.runs import RunContext
-from geo.cells import ancestors, cells_from_text
+from geo.cells import ancestors, cells_from_text, points_from_cells
 from geo.membership import units_of
 from tests.conftest import ANY_VERSION, Drain
 from tests.plans.conftest import DesignPlan, add_customers
@@ -418,3 +418,48 @@ async def test_a_plan_that_is_edited_meanwhile_is_not_followed_by_one_made_from_
     plans = (await client.get("/v1/plans")).json()["items"]
     assert [item["id"] for item in plans] == [draft_id, plan["id"]]
     assert (await client.get(f"/v1/plans/{draft_id}/rebalances")).json()["items"] == []
+
+
+async def test_a_plan_of_a_region_takes_in_nothing_outside_of_it(
+    client: httpx.AsyncClient, database: Database, customers: int, layer_id: int,
+    design_plan: DesignPlan, ask: Any,
+) -> None:  # fmt: skip
+    corners = [[112.8, 30.3], [113.2, 30.3], [113.2, 30.7], [112.8, 30.7], [112.8, 30.3]]
+    run = await design_plan(
+        layer_id=layer_id, n_territories=3, tolerances={"work_minutes": 0.1, "customers": None},
+        region={"type": "Polygon", "coordinates": [corners]},
+    )  # fmt: skip
+    assert run["state"] == "succeeded", run
+    plan_id = run["result"]["plan_id"]
+    await add_customers(database, np.full(40, 113.15), np.linspace(30.32, 30.38, 40), "E", 100.0)
+    before = await cells_of(client, plan_id)
+
+    found = await ask(plan_id)
+
+    after = await cells_of(client, found["new_plan_id"])
+    lon, lat = points_from_cells(cells_from_text([cell for cell in after if cell not in before]))
+    assert len(after) < len(before) + 20
+    assert np.all((abs(lon - 113) < 0.3) & (abs(lat - 30.5) < 0.3))
+
+
+async def test_a_territory_whose_named_accounts_are_its_target_stops_no_cure(
+    client: httpx.AsyncClient, database: Database, plan: dict[str, Any], ask: Any
+) -> None:
+    async with database.writing() as session:
+        await session.execute(
+            text("""
+                INSERT INTO customer_override
+                    (layer_id, customer_id, territory_code, during, reason)
+                SELECT :layer, id, 'T01', tstzrange(now() - interval '1 day', NULL), 'key'
+                FROM customer ORDER BY id LIMIT 130
+            """),
+            {"layer": plan["layer_id"]},
+        )
+
+    found = await ask(plan["id"])
+
+    assert found["new_plan_id"] is not None, found
+    after = (await client.get(f"/v1/plans/{found['new_plan_id']}")).json()
+    others = [row for row in after["balance"] if row["code"] != "T01"]
+    assert max(abs(row["imbalance"]["work_minutes"]) for row in others) < 0.15
+    assert {row["components"] for row in after["balance"]} == {1}
