@@ -28,6 +28,7 @@ Entity = Literal[
     "publication",
     "rep",
     "run",
+    "schedule",
     "territory",
     "territory_owner",
 ]
