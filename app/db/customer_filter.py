@@ -110,7 +110,8 @@ def _is_one_of(column: Any, wanted: Sequence[str], known: Sequence[str]) -> Colu
 def _lies_in(part: BoundingBox) -> ColumnElement[bool]:
     corners = part.as_tuple()
     if reaches_edge(*corners):
-        return lies_in(Customer.geom, box(*corners), at_edge=True)
+        # A box without width is a line or a point: as a polygon it meets no pole.
+        return lies_in(Customer.geom, func.ST_Envelope(box(*corners)), at_edge=True)
     # The index compares boxes rounded to single precision, up to a metre too wide.
     return and_(
         Customer.geom.op("&&")(box(*corners)),

@@ -261,6 +261,7 @@ PLACES = st.tuples(
     nudge=st.sampled_from([0.0, 1e-9, -1e-9, 1e-6, -1e-6]),
 )
 @example(places=[(0.0, 0.0)], corners=((0.0, 90.0), (1.0, 0.0)), nudge=-1e-9)
+@example(places=[(1.0, 90.0), (0.0, 0.0)], corners=((0.0, 0.0), (0.0, 90.0)), nudge=0.0)
 @example(places=[(0.0, -90.0), (-180.0, 0.0)], corners=((170.0, -90.0), (180.0, 0.0)), nudge=0.0)
 @checking(
     max_examples=25,
